@@ -1,0 +1,161 @@
+#include "base/file.h"
+#include "base/status.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static setsuna_status file_fail_errno(setsuna_error *err, const char *path, const char *what)
+{
+    int e = errno;
+    setsuna_status status = e == ENOENT || e == ENOTDIR ? SETSUNA_ENOTFOUND
+                            : e == ENOMEM               ? SETSUNA_ENOMEM
+                                                        : SETSUNA_EIO;
+    return sn_fail(err, status, path, "cannot %s: %s", what, strerror(e));
+}
+
+/* Reads exactly size bytes from offset into dst. */
+static setsuna_status file_pread_full(int fd, uint8_t *dst, size_t size, uint64_t offset, const char *path,
+                                      setsuna_error *err)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t n = pread(fd, dst + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return file_fail_errno(err, path, "read");
+        if (n == 0)
+            return sn_fail(err, SETSUNA_EIO, path, "the file became shorter while it was read");
+        done += (size_t)n;
+    }
+    return SETSUNA_OK;
+}
+
+static setsuna_status file_read_range(int fd, uint64_t offset, size_t size, const char *path, sn_bytes *out,
+                                      setsuna_error *err)
+{
+    if (size == 0) {
+        *out = (sn_bytes){NULL, 0};
+        return SETSUNA_OK;
+    }
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return sn_fail(err, SETSUNA_ENOMEM, path, "no memory for its %zu bytes", size);
+    setsuna_status status = file_pread_full(fd, p, size, offset, path, err);
+    if (status != SETSUNA_OK) {
+        munmap(p, size);
+        return status;
+    }
+    *out = (sn_bytes){p, size};
+    return SETSUNA_OK;
+}
+
+setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out, setsuna_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: a fifo must not hang us */
+    if (fd < 0)
+        return file_fail_errno(err, path, "open");
+    struct stat st;
+    setsuna_status status;
+    if (fstat(fd, &st) != 0)
+        status = file_fail_errno(err, path, "stat");
+    else if (!S_ISREG(st.st_mode))
+        status = sn_fail(err, SETSUNA_EIO, path, "not a regular file");
+    else if (limit_bytes && (uint64_t)st.st_size > limit_bytes)
+        status = sn_fail(err, SETSUNA_ELIMIT, path, "%lld bytes are more than the limit of %zu", (long long)st.st_size,
+                         limit_bytes);
+    else
+        status = file_read_range(fd, 0, (size_t)st.st_size, path, out, err);
+    close(fd);
+    return status;
+}
+
+setsuna_status sn_file_read_beneath(const char *dir, const char *name, uint64_t offset, uint64_t size, sn_bytes *out,
+                                    setsuna_error *err)
+{
+    int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd < 0)
+        return file_fail_errno(err, dir, "open the folder");
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    int fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof how);
+    int saved = errno;
+    close(dirfd);
+    errno = saved;
+    if (fd < 0 && (errno == EXDEV || errno == ELOOP))
+        return sn_fail(err, SETSUNA_EMODEL, name, "refused: the path leaves the model's folder or is a symbolic link");
+    if (fd < 0)
+        return file_fail_errno(err, name, "open");
+    struct stat st;
+    setsuna_status status;
+    if (fstat(fd, &st) != 0)
+        status = file_fail_errno(err, name, "stat");
+    else if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+        status = sn_fail(err, SETSUNA_EMODEL, name, "refused: not a regular file with a single link");
+    else if (offset > (uint64_t)st.st_size || size > (uint64_t)st.st_size - offset)
+        status = sn_fail(err, SETSUNA_EMODEL, name, "bytes %llu to %llu are outside the file's %lld",
+                         (unsigned long long)offset, (unsigned long long)(offset + size), (long long)st.st_size);
+    else
+        status = file_read_range(fd, offset, (size_t)(size ? size : (uint64_t)st.st_size - offset), name, out, err);
+    close(fd);
+    return status;
+}
+
+void sn_bytes_fini(sn_bytes *b)
+{
+    if (b->data)
+        munmap(b->data, b->size);
+    *b = (sn_bytes){NULL, 0};
+}
+
+void sn_bytes_release(const void *begin, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t b = ((uintptr_t)begin + page - 1) & ~(page - 1), e = ((uintptr_t)begin + size) & ~(page - 1);
+    if (e > b)
+        madvise((void *)b, e - b, MADV_DONTNEED);
+}
+
+setsuna_status sn_file_write(const char *path, const void *data, size_t size, setsuna_error *err)
+{
+    size_t len = strlen(path) + sizeof ".XXXXXX";
+    char *tmp = sn_alloc(sn_allocator_default(), len);
+    if (!tmp)
+        return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
+    snprintf(tmp, len, "%s.XXXXXX", path);
+    setsuna_status status = SETSUNA_OK;
+    int fd = mkostemp(tmp, O_CLOEXEC);
+    if (fd < 0) {
+        status = file_fail_errno(err, path, "create");
+        sn_free(sn_allocator_default(), tmp);
+        return status;
+    }
+    const char *p = data;
+    for (size_t done = 0; done < size && status == SETSUNA_OK;) {
+        ssize_t n = write(fd, p + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            status = file_fail_errno(err, path, "write");
+        else
+            done += (size_t)n;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    if (status == SETSUNA_OK && fchmod(fd, 0666 & ~mask) != 0)
+        status = file_fail_errno(err, path, "set the mode of");
+    if (close(fd) != 0 && status == SETSUNA_OK)
+        status = file_fail_errno(err, path, "write");
+    if (status == SETSUNA_OK && rename(tmp, path) != 0)
+        status = file_fail_errno(err, path, "rename into place");
+    if (status != SETSUNA_OK)
+        unlink(tmp);
+    sn_free(sn_allocator_default(), tmp);
+    return status;
+}

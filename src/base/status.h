@@ -1,0 +1,27 @@
+/* Failing with a place and a remedy. See include/setsuna/status.h for the codes. */
+#ifndef SN_BASE_STATUS_H
+#define SN_BASE_STATUS_H
+
+#include <setsuna/status.h>
+#include <stdarg.h>
+
+/* Fills *err (may be NULL) and returns status, so that a caller can write `return sn_fail(...)`.
+ * where: file, node, field or option, may be NULL. Bytes outside printable ASCII/UTF-8 are escaped as \xNN;
+ * text that does not fit ends in "...". Does not allocate. */
+setsuna_status sn_fail(setsuna_error *err, setsuna_status status, const char *where, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+setsuna_status sn_fail_va(setsuna_error *err, setsuna_status status, const char *where, const char *fmt, va_list ap);
+
+/* Sets err->where if it is still empty: the caller up the stack knows the place. Returns err's status. */
+setsuna_status sn_fail_at(setsuna_error *err, setsuna_status status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Evaluates a call that returns a setsuna_status and returns it to our caller unless it is OK. */
+#define SN_TRY(expr)                                                                                                   \
+    do {                                                                                                               \
+        setsuna_status sn_try_status_ = (expr);                                                                        \
+        if (sn_try_status_ != SETSUNA_OK)                                                                              \
+            return sn_try_status_;                                                                                     \
+    } while (0)
+
+#endif

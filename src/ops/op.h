@@ -1,0 +1,197 @@
+/* What an operator is to the planner: how it checks itself, what its outputs look like, which kernel runs it.
+ *
+ * Three moments in a node's life, each with its own function:
+ *
+ *   infer   plan time: attributes and input types are checked, output types and shapes are set
+ *   bind    plan time: a kernel is chosen, constants are packed, parameters are resolved into the step
+ *   run     run time: step->run(step, r) reads and writes the slots; no allocation, no system call
+ *
+ * One file an operator family (ops/conv.c, ops/reduce.c, ...) defines a table `const sn_op sn_ops_<family>[]` ended
+ * by an entry with name NULL; families.inc lists the families.
+ */
+#ifndef SN_OPS_OP_H
+#define SN_OPS_OP_H
+
+#include "base/cpu.h"
+#include "base/pool.h"
+#include "graph/graph.h"
+
+enum { SN_OP_IN_MAX = 64, SN_OP_OUT_MAX = 64 }; /* formal inputs and outputs of one node; Concat, Sum, Split... */
+
+typedef struct sn_op sn_op;
+typedef struct sn_op_ctx sn_op_ctx;
+typedef struct sn_step sn_step;
+typedef struct sn_run sn_run;
+
+/* ---- plan time ----------------------------------------------------------------------------------- */
+
+/* One input or output of the node being planned. */
+typedef struct sn_operand {
+    bool present; /* false: optional and absent */
+    setsuna_dtype dtype;
+    setsuna_shape shape; /* all dims known */
+    const sn_const *cst; /* inputs: not NULL when the value is known at plan time (may be misaligned, see sn_const) */
+} sn_operand;
+
+/* What infer may answer besides a setsuna_status <= 0. */
+enum {
+    /* Shapes depend on the value of input ctx->need, which is not known at plan time. The planner ends the segment
+     * before this node and plans the rest when the value is there. Use sn_op_need(). */
+    SN_INFER_NEED_VALUE = 1,
+    /* Output shapes depend on data (NonZero, Unique): dtype must be set for each output; the step calls
+     * sn_run_output for each of them. The planner ends the segment after this node. */
+    SN_INFER_DYNAMIC = 2
+};
+
+struct sn_op_ctx {
+    const sn_node *node;
+    const sn_op *op;
+    uint32_t n_in, n_out; /* = node's; trailing absent ones included */
+    sn_operand in[SN_OP_IN_MAX];
+    sn_operand out[SN_OP_OUT_MAX]; /* present is set by the planner; infer sets dtype and shape; bind reads them */
+    sn_cpu_level cpu;
+    uint32_t n_threads; /* threads a step may use */
+    sn_arena *arena;    /* plan lifetime: parameters */
+    const struct sn_pack_store *store;
+    uint32_t need; /* with SN_INFER_NEED_VALUE: index of the input */
+    setsuna_error *err;
+};
+
+typedef setsuna_status sn_step_fn(const sn_step *s, sn_run *r);
+
+/* One planned node. Immutable after planning, shared by sessions. */
+struct sn_step {
+    sn_step_fn *run;
+    const void *param;   /* the op's own, plan lifetime */
+    const uint32_t *in;  /* slot of each input, SN_NONE when absent */
+    const uint32_t *out; /* slot of each output, SN_NONE when absent */
+    uint32_t n_in, n_out;
+    size_t scratch_bytes; /* what run needs in r->scratch, SN_ALIGN-aligned, contents undefined */
+    uint32_t n_parts;     /* how many threads this step deserves (>= 1), set by bind; the planner caps it */
+    const char *kernel;   /* "sn_conv_f32_nchw16c_avx512": for inspect and profile; never NULL after bind */
+    const char *name;     /* the node's name, and op */
+    const char *op;
+    double flops, bytes; /* arithmetic and compulsory memory traffic, for inspect and the roofline; 0 unknown */
+};
+
+/* Flags of sn_op. */
+enum {
+    SN_OP_INPLACE = 1 << 0,   /* out[0] may share memory with any input of the same byte size that dies here */
+    SN_OP_ALIAS = 1 << 1,     /* out[0] is in[0]'s bytes under another shape: no step at all (Reshape, Identity) */
+    SN_OP_RANDOM = 1 << 2,    /* output is not a function of the inputs: never folded */
+    SN_OP_CONTROL = 1 << 3,   /* has subgraphs: planned and run by exec/control.c, infer and bind are NULL */
+    SN_OP_F16_AS_F32 = 1 << 4 /* f16 and bf16 operands: the planner wraps the node in Casts to and from f32 */
+};
+
+struct sn_op {
+    const char *domain;                       /* "", "setsuna", "ai.onnx.ml", "com.microsoft" */
+    const char *name;                         /* "Conv"; NULL ends a table */
+    int16_t since, until;                     /* opset versions [since, until]; until 0 = no end */
+    uint8_t min_in, max_in, min_out, max_out; /* counts of formal inputs and outputs; 255 = SN_OP_IN_MAX */
+    uint32_t flags;
+    const char *attrs; /* permitted attributes with kind: "axis:i keepdims:i axes:I alpha:f mode:s value:t pads:I"
+                          (i int, f float, s string, t tensor, g graph, I ints, F floats, S strings). A node with
+                          any other attribute is refused as unsupported, by sn_op_check. */
+    setsuna_status (*infer)(sn_op_ctx *c);
+    setsuna_status (*bind)(sn_op_ctx *c, sn_step *s);
+};
+
+/* The operator for a node: the entry of the highest `since` <= node->opset whose `until` allows it. NULL: none. */
+const sn_op *sn_op_find(const char *domain, const char *name, int32_t opset);
+
+/* Calls fn for every registered operator, sorted by domain, name, since. */
+void sn_op_each(void (*fn)(const sn_op *op, void *arg), void *arg);
+
+/* Is there an operator, are the counts right, are all attributes permitted and of the right kind?
+ * Returns OK, EUNSUPPORTED or EMODEL with a text that names node, operator and opset. */
+setsuna_status sn_op_check(const sn_node *n, const sn_op **op_out, setsuna_error *err);
+
+/* ---- helpers for infer and bind (ops/op.c) --------------------------------------------------------- */
+
+/* Fails with where = "node 'NAME' (OP, opset N)". */
+setsuna_status sn_op_fail(sn_op_ctx *c, setsuna_status status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* "return sn_op_need(c, 1)" in infer: the value of input i is needed. */
+setsuna_status sn_op_need(sn_op_ctx *c, uint32_t i);
+
+/* Input i is present. */
+static inline bool sn_op_has(const sn_op_ctx *c, uint32_t i)
+{
+    return i < c->n_in && c->in[i].present;
+}
+static inline bool sn_op_has_out(const sn_op_ctx *c, uint32_t i)
+{
+    return i < c->n_out && c->out[i].present;
+}
+
+/* The input's dtype is in the set: a list such as "f32 f64 i64" or a class: "float" (f16 bf16 f32 f64), "int"
+ * (all signed and unsigned), "num" (float + int), "any" (num + bool). Fails with EUNSUPPORTED and the list. */
+setsuna_status sn_op_want(sn_op_ctx *c, uint32_t i, const char *dtypes);
+
+/* All integers of constant input i (1-D or scalar, i32 or i64) into out (cap elements), count to *n_out.
+ * Returns OK, SN_INFER_NEED_VALUE when it is not constant, or ESHAPE. */
+setsuna_status sn_op_const_ints(sn_op_ctx *c, uint32_t i, int64_t *out, size_t cap, size_t *n_out);
+
+/* Sets output i. */
+void sn_op_out(sn_op_ctx *c, uint32_t i, setsuna_dtype dtype, const setsuna_shape *shape);
+
+/* infer for "output 0 has input 0's type and shape". */
+setsuna_status sn_infer_same(sn_op_ctx *c);
+
+/* infer for numpy broadcasting of all inputs; output 0 takes input 0's type. */
+setsuna_status sn_infer_broadcast(sn_op_ctx *c);
+
+/* Parameters of a step: zeroed plan-lifetime memory, or NULL (out of memory: return SETSUNA_ENOMEM). */
+void *sn_op_param(sn_op_ctx *c, size_t size_bytes);
+
+/* Constants in a kernel's own layout, shared by all plans of a model: the bytes with this key are made once by
+ * fill(dst, arg) and live until the model is closed. dst is SN_ALIGN-aligned, zeroed, size_bytes long.
+ * key must name the layout and everything fill reads: sn_hash_u64(sn_hash_str(0, "conv_nchw16c"), cst->uid), ...
+ * source: the constants that fill reads (n_source, entries may be NULL); when nothing else needs their bytes, the
+ * model gives them back. Returns OK (*out is borrowed), ENOMEM. */
+typedef void sn_pack_fn(void *dst, const void *arg);
+setsuna_status sn_op_pack(sn_op_ctx *c, uint64_t key, size_t size_bytes, sn_pack_fn *fill, const void *arg,
+                          const sn_const *const *source, uint32_t n_source, const void **out);
+
+/* ---- run time -------------------------------------------------------------------------------------- */
+
+/* State of one run of one session. */
+struct sn_run {
+    void *const *slot;          /* data of each slot */
+    const setsuna_tensor *desc; /* dtype and shape of each slot (data field unused); for dynamic slots as last set */
+    void *scratch;
+    sn_pool *pool; /* NULL: one thread */
+    setsuna_error *err;
+    void *session; /* exec's own */
+    /* Gives a dynamic output its shape and memory (kept by the session, grows only). */
+    setsuna_status (*output)(sn_run *r, uint32_t slot, setsuna_dtype dtype, const setsuna_shape *shape,
+                             void **data_out);
+};
+
+static inline void *sn_in(const sn_step *s, const sn_run *r, uint32_t i)
+{
+    return i < s->n_in && s->in[i] != SN_NONE ? r->slot[s->in[i]] : NULL;
+}
+
+static inline void *sn_out(const sn_step *s, const sn_run *r, uint32_t i)
+{
+    return i < s->n_out && s->out[i] != SN_NONE ? r->slot[s->out[i]] : NULL;
+}
+
+/* Only in steps whose infer answered SN_INFER_DYNAMIC. *data_out is NULL for an absent output.
+ * Returns OK, ENOMEM, ELIMIT. */
+setsuna_status sn_run_output(const sn_step *s, sn_run *r, uint32_t i, setsuna_dtype dtype, const setsuna_shape *shape,
+                             void **data_out);
+
+/* A run-time failure caused by data (an index out of range): where = the node. */
+setsuna_status sn_run_fail(const sn_step *s, sn_run *r, setsuna_status status, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Splits the step's work over its threads: fn(arg, part, n_parts). */
+static inline void sn_run_parallel(const sn_step *s, sn_run *r, sn_pool_fn *fn, void *arg)
+{
+    sn_pool_run(r->pool, fn, arg, s->n_parts);
+}
+
+#endif
