@@ -5,6 +5,7 @@
 #ifndef SN_PIPELINE_GEOMETRY_H
 #define SN_PIPELINE_GEOMETRY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct sn_point {
@@ -22,6 +23,12 @@ typedef struct sn_box {
     int32_t n_keypoints;
     sn_point keypoint[SN_BOX_KEYPOINTS_MAX];
 } sn_box;
+
+/* A growing list, as sn_grow keeps one. */
+typedef struct sn_box_list {
+    sn_box *item;
+    size_t n, capacity;
+} sn_box_list;
 
 /* source = (p - offset) * scale: from a point of a resized or padded picture to the picture it was made from. */
 typedef struct sn_transform {

@@ -76,10 +76,7 @@ typedef struct sn_slot {
             void *storage;
             size_t capacity;
         } tensor;
-        struct {
-            sn_box *item;
-            size_t n, capacity;
-        } boxes;
+        sn_box_list boxes;
         struct {
             sn_text_line *item;
             size_t n, capacity;
