@@ -20,12 +20,10 @@ static setsuna_status file_fail_errno(setsuna_error *err, const char *path, cons
     return sn_fail(err, status, path, "cannot %s: %s", what, strerror(e));
 }
 
-/* Reads exactly size bytes from offset into dst. */
-static setsuna_status file_pread_full(int fd, uint8_t *dst, size_t size, uint64_t offset, const char *path,
-                                      setsuna_error *err)
+setsuna_status sn_file_pread(int fd, void *dst, size_t size, uint64_t offset, const char *path, setsuna_error *err)
 {
     for (size_t done = 0; done < size;) {
-        ssize_t n = pread(fd, dst + done, size - done, (off_t)(offset + done));
+        ssize_t n = pread(fd, (char *)dst + done, size - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -47,7 +45,7 @@ static setsuna_status file_read_range(int fd, uint64_t offset, size_t size, cons
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return sn_fail(err, SETSUNA_ENOMEM, path, "no memory for its %zu bytes", size);
-    setsuna_status status = file_pread_full(fd, p, size, offset, path, err);
+    setsuna_status status = sn_file_pread(fd, p, size, offset, path, err);
     if (status != SETSUNA_OK) {
         munmap(p, size);
         return status;
@@ -56,7 +54,7 @@ static setsuna_status file_read_range(int fd, uint64_t offset, size_t size, cons
     return SETSUNA_OK;
 }
 
-setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out, setsuna_error *err)
+setsuna_status sn_file_read_keep(const char *path, size_t limit_bytes, sn_bytes *out, int *fd_out, setsuna_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: a fifo must not hang us */
     if (fd < 0)
@@ -72,8 +70,19 @@ setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out,
                          limit_bytes);
     else
         status = file_read_range(fd, 0, (size_t)st.st_size, path, out, err);
-    close(fd);
+    if (status == SETSUNA_OK)
+        *fd_out = fd;
+    else
+        close(fd);
     return status;
+}
+
+setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out, setsuna_error *err)
+{
+    int fd;
+    SN_TRY(sn_file_read_keep(path, limit_bytes, out, &fd, err));
+    close(fd);
+    return SETSUNA_OK;
 }
 
 setsuna_status sn_file_read_beneath(const char *dir, const char *name, uint64_t offset, uint64_t size, sn_bytes *out,
@@ -105,6 +114,20 @@ setsuna_status sn_file_read_beneath(const char *dir, const char *name, uint64_t 
         status = file_read_range(fd, offset, (size_t)(size ? size : (uint64_t)st.st_size - offset), name, out, err);
     close(fd);
     return status;
+}
+
+setsuna_status sn_bytes_copy(const void *data, size_t size, sn_bytes *out, setsuna_error *err)
+{
+    if (size == 0) {
+        *out = (sn_bytes){NULL, 0};
+        return SETSUNA_OK;
+    }
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for %zu bytes", size);
+    memcpy(p, data, size);
+    *out = (sn_bytes){p, size};
+    return SETSUNA_OK;
 }
 
 void sn_bytes_fini(sn_bytes *b)
