@@ -18,8 +18,8 @@ typedef struct sn_model sn_model;
 typedef struct sn_session sn_session;
 
 typedef struct sn_model_options {
-    const sn_allocator *allocator;   /* NULL: the default */
-    const char *engine;              /* NULL or "native", "onnxruntime", "auto" (native, else onnxruntime; said in sn_model_note) */
+    const sn_allocator *allocator; /* NULL: the default */
+    const char *engine; /* NULL or "native", "onnxruntime", "auto" (native, else onnxruntime; said in sn_model_note) */
     const char *onnxruntime_library; /* path of libonnxruntime.so; NULL: searched for, see engine/onnxruntime.c */
     int cpu_level;                   /* sn_cpu_level cap; negative: the best this machine has */
     uint32_t n_threads;              /* 0 means 1 */
@@ -60,10 +60,10 @@ void sn_session_destroy(sn_session *session);
  * for the others). Otherwise the first run with new shapes plans. */
 setsuna_status sn_session_prepare(sn_session *session, const setsuna_tensor *inputs, setsuna_error *err);
 
-/* One forward pass. inputs: one tensor per model input, in order; data is borrowed for the call, aligned to its element.
- * outputs: filled with one tensor per model output; their data belongs to the session and is valid until its next run,
- * or may alias an input. With shapes seen before and one thread: no allocation and no system call (native engine).
- * Returns OK, ESHAPE (names the input), EINPUT (data out of range for an operator), ENOMEM, ELIMIT. */
+/* One forward pass. inputs: one tensor per model input, in order; data is borrowed for the call, aligned to its
+ * element. outputs: filled with one tensor per model output; their data belongs to the session and is valid until its
+ * next run, or may alias an input. With shapes seen before and one thread: no allocation and no system call (native
+ * engine). Returns OK, ESHAPE (names the input), EINPUT (data out of range for an operator), ENOMEM, ELIMIT. */
 setsuna_status sn_session_run(sn_session *session, const setsuna_tensor *inputs, setsuna_tensor *outputs,
                               setsuna_error *err);
 

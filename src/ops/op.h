@@ -52,7 +52,7 @@ struct sn_op_ctx {
     sn_cpu_level cpu;
     uint32_t n_threads; /* threads a step may use */
     sn_arena *arena;    /* plan lifetime: parameters */
-    const struct sn_pack_store *store;
+    struct sn_pack_store *store;
     uint32_t need; /* with SN_INFER_NEED_VALUE: index of the input */
     setsuna_error *err;
 };
@@ -141,6 +141,9 @@ setsuna_status sn_infer_same(sn_op_ctx *c);
 
 /* infer for numpy broadcasting of all inputs; output 0 takes input 0's type. */
 setsuna_status sn_infer_broadcast(sn_op_ctx *c);
+
+/* bind for SN_OP_ALIAS operators: copies input 0 to output 0 where an alias is not possible (ops/identity.c). */
+setsuna_status sn_bind_copy(sn_op_ctx *c, sn_step *s);
 
 /* Parameters of a step: zeroed plan-lifetime memory, or NULL (out of memory: return SETSUNA_ENOMEM). */
 void *sn_op_param(sn_op_ctx *c, size_t size_bytes);

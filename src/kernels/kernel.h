@@ -1,0 +1,28 @@
+/* The registry of kernels: what `setsuna kernels` prints and what the parity tests walk.
+ *
+ * A family (gemm, conv, elementwise, ...) is three files plus its implementations:
+ *
+ *   kernels/<family>.h         function types, table struct, contract of each entry (shapes, strides, aliasing,
+ * numerics) kernels/<family>.inc       one row a kernel: KERNEL(family, entry, LEVEL, symbol, class)
+ *   kernels/<family>_table.c   void sn_<family>_table_init(sn_<family>_table *t, sn_cpu_level level): the reference
+ *                              first, then each level up to `level` overrides its entries; const afterwards
+ *   kernels/ref/, kernels/x86/ the implementations; ref is the specification
+ *
+ * class: "exact" (same bits as ref), "sum" (order of sums differs: |err| <= (K+2) u sum|a||b|), or "ulp:N".
+ */
+#ifndef SN_KERNELS_KERNEL_H
+#define SN_KERNELS_KERNEL_H
+
+#include "base/cpu.h"
+
+typedef struct sn_kernel_info {
+    const char *family, *entry; /* "conv", "dense" */
+    sn_cpu_level level;
+    const char *symbol; /* "sn_conv_f32_dense_avx512" */
+    const char *numerics;
+} sn_kernel_info;
+
+/* All kernels of all families; *n_out rows. */
+const sn_kernel_info *sn_kernels(unsigned *n_out);
+
+#endif

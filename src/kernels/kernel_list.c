@@ -1,0 +1,15 @@
+#include "kernels/kernel.h"
+
+/* A row of zeros ends the list so that it is never empty. */
+static const sn_kernel_info all_kernels[] = {
+#define KERNEL(family, entry, level, symbol, numerics) {#family, #entry, SN_CPU_##level, #symbol, numerics},
+/* families, sorted: */
+#undef KERNEL
+    {0},
+};
+
+const sn_kernel_info *sn_kernels(unsigned *n_out)
+{
+    *n_out = (unsigned)(sizeof all_kernels / sizeof all_kernels[0]) - 1;
+    return all_kernels;
+}

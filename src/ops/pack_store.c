@@ -1,0 +1,129 @@
+#include "ops/pack_store.h"
+#include "base/file.h"
+#include "base/status.h"
+#include <pthread.h>
+#include <string.h>
+
+/* Below this a constant is not worth the system call. */
+enum { PACK_RELEASE_MIN_BYTES = 64 << 10 };
+
+typedef struct pack_entry {
+    uint64_t key;
+    size_t size;
+    void *data;
+} pack_entry;
+
+struct sn_pack_store {
+    const sn_allocator *allocator;
+    sn_pack_restore_fn *restore;
+    void *restore_ctx;
+    pthread_mutex_t lock;
+    pack_entry *entry;
+    size_t n_entry, cap_entry;
+    const sn_const **released;
+    size_t n_released, cap_released;
+    size_t total;
+};
+
+sn_pack_store *sn_pack_store_create(const sn_allocator *a, sn_pack_restore_fn *restore, void *restore_ctx)
+{
+    sn_pack_store *s = sn_alloc_zero(a, sizeof *s);
+    if (!s)
+        return NULL;
+    s->allocator = a;
+    s->restore = restore;
+    s->restore_ctx = restore_ctx;
+    if (pthread_mutex_init(&s->lock, NULL) != 0) {
+        sn_free(a, s);
+        return NULL;
+    }
+    return s;
+}
+
+void sn_pack_store_destroy(sn_pack_store *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n_entry; i++)
+        sn_free(s->allocator, s->entry[i].data);
+    sn_free(s->allocator, s->entry);
+    sn_free(s->allocator, s->released);
+    pthread_mutex_destroy(&s->lock);
+    sn_free(s->allocator, s);
+}
+
+static setsuna_status pack_touch_locked(sn_pack_store *s, const sn_const *c, setsuna_error *err)
+{
+    for (size_t i = 0; i < s->n_released; i++)
+        if (s->released[i]->t.data == c->t.data) {
+            SN_TRY(s->restore(s->restore_ctx, c, err));
+            s->released[i] = s->released[--s->n_released];
+            return SETSUNA_OK;
+        }
+    return SETSUNA_OK;
+}
+
+static setsuna_status pack_get_locked(sn_pack_store *s, uint64_t key, size_t size_bytes,
+                                      void (*fill)(void *, const void *), const void *arg,
+                                      const sn_const *const *source, uint32_t n_source, const void **out,
+                                      setsuna_error *err)
+{
+    for (size_t i = 0; i < s->n_entry; i++)
+        if (s->entry[i].key == key && s->entry[i].size == size_bytes) {
+            *out = s->entry[i].data;
+            return SETSUNA_OK;
+        }
+    for (uint32_t i = 0; i < n_source; i++)
+        if (source[i])
+            SN_TRY(pack_touch_locked(s, source[i], err));
+    void *data = NULL;
+    if (sn_grow(s->allocator, &s->entry, &s->cap_entry, s->n_entry + 1, sizeof *s->entry))
+        data = sn_alloc_zero(s->allocator, size_bytes ? size_bytes : 1);
+    if (!data)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for %zu bytes of packed weights", size_bytes);
+    fill(data, arg);
+    s->entry[s->n_entry++] = (pack_entry){key, size_bytes, data};
+    s->total += size_bytes;
+    *out = data;
+    return SETSUNA_OK;
+}
+
+setsuna_status sn_pack_store_get(sn_pack_store *s, uint64_t key, size_t size_bytes, void (*fill)(void *, const void *),
+                                 const void *arg, const sn_const *const *source, uint32_t n_source, const void **out,
+                                 setsuna_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    setsuna_status status = pack_get_locked(s, key, size_bytes, fill, arg, source, n_source, out, err);
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+setsuna_status sn_pack_store_touch(sn_pack_store *s, const sn_const *c, setsuna_error *err)
+{
+    if (!c->releasable)
+        return SETSUNA_OK;
+    pthread_mutex_lock(&s->lock);
+    setsuna_status status = pack_touch_locked(s, c, err);
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+void sn_pack_store_release(sn_pack_store *s, const sn_const *c)
+{
+    if (!c->releasable || !s->restore || c->t.size_bytes < PACK_RELEASE_MIN_BYTES)
+        return;
+    pthread_mutex_lock(&s->lock);
+    bool known = false;
+    for (size_t i = 0; i < s->n_released; i++)
+        known |= s->released[i]->t.data == c->t.data;
+    if (!known && sn_grow(s->allocator, &s->released, &s->cap_released, s->n_released + 1, sizeof *s->released)) {
+        s->released[s->n_released++] = c;
+        sn_bytes_release(c->t.data, c->t.size_bytes);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+size_t sn_pack_store_size_bytes(const sn_pack_store *s)
+{
+    return s->total;
+}
