@@ -113,7 +113,7 @@ setsuna_status sn_file_read_beneath(const char *dir, const char *name, uint64_t 
         status = sn_fail(err, SETSUNA_EMODEL, name, "refused: not a regular file with a single link");
     else if (offset > (uint64_t)st.st_size || size > (uint64_t)st.st_size - offset)
         status = sn_fail(err, SETSUNA_EMODEL, name, "bytes %llu to %llu are outside the file's %lld",
-                         (unsigned long long)offset, (unsigned long long)(offset + size), (long long)st.st_size);
+                         (unsigned long long)offset, (unsigned long long)offset + size, (long long)st.st_size);
     else
         status = file_read_range(fd, offset, (size_t)(size ? size : (uint64_t)st.st_size - offset), name, out, err);
     close(fd);
