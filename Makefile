@@ -26,10 +26,13 @@ install: all ## put command, library, headers and manual under PREFIX (default /
 deps: ## install the Debian packages and fetch the models that are missing (demo and test do this first)
 	@scripts/deps
 
+format: ## let clang-format lay out every C file
+	@scripts/check-format --fix
+
 clean: ## remove what was built
 	rm -rf build build-debug build-clang build-asan build-tsan build-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
 
-.PHONY: all demo test bench install deps clean help
+.PHONY: all demo test bench install deps format clean help
