@@ -135,7 +135,12 @@ static double tensor_get_float(const setsuna_tensor *t, int64_t i)
 {
     double elem = 0;
     switch (t->dtype) {
-    case SETSUNA_F32: TENSOR_ELEM(float); break;
+    case SETSUNA_F32: {
+        float v;
+        memcpy(&v, (const char *)t->data + (size_t)i * sizeof v, sizeof v);
+        elem = (double)v;
+        break;
+    }
     case SETSUNA_F64: TENSOR_ELEM(double); break;
     case SETSUNA_F16:
     case SETSUNA_BF16: {
