@@ -1,4 +1,5 @@
 #include "stats/samples.h"
+#include "base/status.h"
 #include <string.h>
 
 void sn_samples_init(sn_samples *s, const sn_allocator *allocator, size_t cap)
@@ -31,16 +32,36 @@ setsuna_status sn_samples_reserve(sn_samples *s, uint64_t n_total)
 
 setsuna_status sn_samples_record(sn_samples *s, uint64_t value)
 {
-    if (s->n_log < s->cap ? s->n_log == s->room : !s->histogram) {
-        setsuna_status status = sn_samples_reserve(s, s->n + 1);
-        if (status != SETSUNA_OK)
-            return status;
-    }
+    if (s->n_log < s->cap ? s->n_log == s->room : !s->histogram)
+        SN_TRY(sn_samples_reserve(s, s->n + 1));
     if (s->n_log < s->cap)
         s->log[s->n_log++] = value;
     if (s->histogram)
         sn_histogram_record(s->histogram, value);
     s->n++;
+    return SETSUNA_OK;
+}
+
+setsuna_status sn_samples_reserve_merge(sn_samples *dst, const sn_samples *src, uint64_t n_total)
+{
+    /* What the log of src does not have can go to a histogram only; a total above the cap makes one. */
+    bool logged = src->n == src->n_log;
+    return sn_samples_reserve(dst, logged || n_total > dst->cap ? n_total : (uint64_t)dst->cap + 1);
+}
+
+setsuna_status sn_samples_merge(sn_samples *dst, const sn_samples *src)
+{
+    SN_TRY(sn_samples_reserve_merge(dst, src, dst->n + src->n));
+    size_t moved = src->n_log < dst->cap - dst->n_log ? src->n_log : dst->cap - dst->n_log;
+    if (moved)
+        memcpy(dst->log + dst->n_log, src->log, moved * sizeof *dst->log);
+    dst->n_log += moved;
+    if (dst->histogram && src->histogram)
+        sn_histogram_merge(dst->histogram, src->histogram);
+    else if (dst->histogram)
+        for (size_t i = 0; i < src->n_log; i++)
+            sn_histogram_record(dst->histogram, src->log[i]);
+    dst->n += src->n;
     return SETSUNA_OK;
 }
 

@@ -37,6 +37,14 @@ setsuna_status sn_samples_reserve(sn_samples *s, uint64_t n_total);
  * histogram: some milliseconds, once. */
 setsuna_status sn_samples_record(sn_samples *s, uint64_t value);
 
+/* Appends all samples of src, which stay there: exact as long as the log of src has them all and fits. Log entries of
+ * src keep their order. Returns OK, or ENOMEM (dst is as it was). */
+setsuna_status sn_samples_merge(sn_samples *dst, const sn_samples *src);
+
+/* Makes room so that merging src, and recording up to n_total samples in all, neither allocates nor fails. Returns OK,
+ * or ENOMEM (the samples are as they were). */
+setsuna_status sn_samples_reserve_merge(sn_samples *dst, const sn_samples *src, uint64_t n_total);
+
 /* Returns OK, or ENOMEM (no scratch of n elements to be had; *out is untouched). */
 setsuna_status sn_samples_summary(const sn_samples *s, sn_summary *out);
 

@@ -123,6 +123,43 @@ static void test_out_of_memory(void **state)
     }
 }
 
+/* Merging equals recording both, whichever of the two sides is exact. */
+static void test_merge(void **state)
+{
+    (void)state;
+    static const size_t n_a[] = {0, 10, 100, 300}, n_b[] = {0, 5, 90, 91, 300};
+    uint64_t *v = series_make(SERIES_LOG_UNIFORM, 600, 8);
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 5; j++)
+            for (size_t src_cap = 50; src_cap <= 1000; src_cap += 950) {
+                sn_samples dst, src, all;
+                sn_samples_init(&dst, NULL, 100);
+                sn_samples_init(&src, NULL, src_cap);
+                sn_samples_init(&all, NULL, 1000);
+                for (size_t k = 0; k < n_a[i] + n_b[j]; k++) {
+                    assert_int_equal(sn_samples_record(k < n_a[i] ? &dst : &src, v[k]), SETSUNA_OK);
+                    assert_int_equal(sn_samples_record(&all, v[k]), SETSUNA_OK);
+                }
+                assert_int_equal(sn_samples_merge(&dst, &src), SETSUNA_OK);
+                assert_int_equal(sn_samples_record(&dst, v[599]), SETSUNA_OK);
+                assert_int_equal(sn_samples_record(&all, v[599]), SETSUNA_OK);
+                sn_summary got, want;
+                assert_int_equal(sn_samples_summary(&dst, &got), SETSUNA_OK);
+                assert_int_equal(sn_samples_summary(&all, &want), SETSUNA_OK);
+                bool exact = all.n <= 100 && n_b[j] <= src_cap;
+                assert_int_equal(got.method, exact ? SN_SUMMARY_EXACT : SN_SUMMARY_HISTOGRAM);
+                assert_int_equal(got.n, want.n);
+                assert_int_equal(got.min, want.min);
+                assert_int_equal(got.max, want.max);
+                assert_true(got.mean == want.mean);
+                assert_true(got.p90 >= want.p90 && (got.p90 - want.p90) * 1024 <= (exact ? 0 : want.p90));
+                sn_samples_fini(&dst);
+                sn_samples_fini(&src);
+                sn_samples_fini(&all);
+            }
+    free(v);
+}
+
 static void check_bins(const sn_samples *s, const uint64_t *v, size_t n, bool exact)
 {
     const uint64_t edge[] = {0, 999, 1000000, 1050000, 1099999, 45000000, SN_HISTOGRAM_VALUE_MAX};
@@ -172,11 +209,9 @@ static void test_bins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact_below_cap),
-        cmocka_unit_test(test_histogram_beyond_cap),
-        cmocka_unit_test(test_reserve),
-        cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_bins),
+        cmocka_unit_test(test_exact_below_cap), cmocka_unit_test(test_histogram_beyond_cap),
+        cmocka_unit_test(test_reserve),         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_merge),           cmocka_unit_test(test_bins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
