@@ -347,3 +347,11 @@ void sn_onnx_destroy(sn_onnx_model *model)
     sn_arena_destroy(model->arena);
     sn_free(model->allocator, model);
 }
+
+const char *sn_onnx_metadata(const sn_onnx_model *model, const char *key)
+{
+    for (size_t i = 0; i < model->n_metadata; i++)
+        if (strcmp(model->metadata[i].key, key) == 0)
+            return model->metadata[i].value;
+    return NULL;
+}

@@ -64,6 +64,9 @@ setsuna_status sn_onnx_parse(const uint8_t *data, size_t size, const sn_onnx_opt
                              setsuna_error *err);
 void sn_onnx_destroy(sn_onnx_model *model); /* NULL is fine */
 
+/* The value of a metadata property (the first of that key), borrowed from the model; NULL when there is none. */
+const char *sn_onnx_metadata(const sn_onnx_model *model, const char *key);
+
 /* A file that holds one TensorProto (test data). The tensor's data is aligned to its element; it lies in `data` where
  * that is aligned already, otherwise in arena. *name_out (may be NULL) lives in arena, "" when the tensor has none.
  * External data is refused. Returns OK, EINPUT, EUNSUPPORTED, ELIMIT, ENOMEM. */
