@@ -50,6 +50,9 @@ void sn_op_each(void (*fn)(const sn_op *op, void *arg), void *arg)
 }
 
 static setsuna_status op_fail_node(const sn_node *n, setsuna_error *err, setsuna_status status, const char *fmt,
+                                   va_list ap) __attribute__((format(printf, 4, 0)));
+
+static setsuna_status op_fail_node(const sn_node *n, setsuna_error *err, setsuna_status status, const char *fmt,
                                    va_list ap)
 {
     char where[sizeof err->where];
