@@ -2,11 +2,23 @@
 #include "engine/engine.h"
 #include <setsuna/setsuna.h>
 
-const char *setsuna_version(void) { return SETSUNA_VERSION; }
+const char *setsuna_version(void)
+{
+    return SETSUNA_VERSION;
+}
 
-static sn_model *public_model(setsuna_model *m) { return (sn_model *)m; }
-static const sn_model *public_const_model(const setsuna_model *m) { return (const sn_model *)m; }
-static sn_session *public_session(setsuna_session *s) { return (sn_session *)s; }
+static sn_model *public_model(setsuna_model *m)
+{
+    return (sn_model *)m;
+}
+static const sn_model *public_const_model(const setsuna_model *m)
+{
+    return (const sn_model *)m;
+}
+static sn_session *public_session(setsuna_session *s)
+{
+    return (sn_session *)s;
+}
 
 static setsuna_status public_options(const setsuna_options *o, sn_model_options *out, setsuna_error *err)
 {
@@ -21,8 +33,8 @@ static setsuna_status public_options(const setsuna_options *o, sn_model_options 
     if (!o->cpu_level)
         return SETSUNA_OK;
     if (sn_cpu_level_parse(o->cpu_level, &level) != SETSUNA_OK)
-        return sn_fail(err, SETSUNA_EINVAL, "cpu_level",
-                       "'%s' is none of ref, avx2, avx512, avx512vnni, avx512bf16", o->cpu_level);
+        return sn_fail(err, SETSUNA_EINVAL, "cpu_level", "'%s' is none of ref, avx2, avx512, avx512vnni, avx512bf16",
+                       o->cpu_level);
     out->cpu_level = (int)level;
     return SETSUNA_OK;
 }
@@ -53,12 +65,24 @@ setsuna_status setsuna_model_parse(const void *data, size_t size_bytes, const se
     return SETSUNA_OK;
 }
 
-void setsuna_model_close(setsuna_model *model) { sn_model_close(public_model(model)); }
+void setsuna_model_close(setsuna_model *model)
+{
+    sn_model_close(public_model(model));
+}
 
-uint32_t setsuna_model_inputs(const setsuna_model *model) { return sn_model_inputs(public_const_model(model)); }
-uint32_t setsuna_model_outputs(const setsuna_model *model) { return sn_model_outputs(public_const_model(model)); }
+uint32_t setsuna_model_inputs(const setsuna_model *model)
+{
+    return sn_model_inputs(public_const_model(model));
+}
+uint32_t setsuna_model_outputs(const setsuna_model *model)
+{
+    return sn_model_outputs(public_const_model(model));
+}
 
-static setsuna_io public_io(const sn_io *io) { return (setsuna_io){io->name, io->dtype, io->has_shape, io->shape}; }
+static setsuna_io public_io(const sn_io *io)
+{
+    return (setsuna_io){io->name, io->dtype, io->has_shape, io->shape};
+}
 
 setsuna_status setsuna_model_input(const setsuna_model *model, uint32_t index, setsuna_io *io_out)
 {
@@ -86,7 +110,10 @@ setsuna_status setsuna_session_create(setsuna_model *model, setsuna_session **se
     return SETSUNA_OK;
 }
 
-void setsuna_session_destroy(setsuna_session *session) { sn_session_destroy(public_session(session)); }
+void setsuna_session_destroy(setsuna_session *session)
+{
+    sn_session_destroy(public_session(session));
+}
 
 setsuna_status setsuna_session_prepare(setsuna_session *session, const setsuna_tensor *inputs, setsuna_error *error)
 {
