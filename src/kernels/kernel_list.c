@@ -4,6 +4,8 @@
 static const sn_kernel_info all_kernels[] = {
 #define KERNEL(family, entry, level, symbol, numerics) {#family, #entry, SN_CPU_##level, #symbol, numerics},
 /* families, sorted: */
+#include "kernels/reduce.inc"
+#include "kernels/transpose.inc"
 #undef KERNEL
     {0},
 };
