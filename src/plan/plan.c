@@ -308,9 +308,9 @@ setsuna_status sn_module_plan(sn_module *m, const setsuna_tensor *inputs, sn_pla
 /* ---- checking a whole model ------------------------------------------------------------------------ */
 
 typedef struct check {
-    uint32_t n_bad;
-    bool model_bad; /* malformed rather than unsupported */
-    size_t at;      /* end of what is written to err->text */
+    uint32_t n_bad, n_told; /* bad nodes, and those of them in the text */
+    bool model_bad;         /* malformed rather than unsupported */
+    size_t at;              /* end of what is written to err->text */
 } check;
 
 static void check_node(const sn_node *n, check *c, setsuna_error *err)
@@ -325,10 +325,12 @@ static void check_node(const sn_node *n, check *c, setsuna_error *err)
     if (!err)
         return;
     int w = snprintf(err->text + c->at, sizeof err->text - c->at, "%s%s: %s", c->at ? "\n" : "", one.where, one.text);
-    if (w > 0 && (size_t)w < sizeof err->text - c->at - 32)
+    if (c->n_told + 1 == c->n_bad && w > 0 && (size_t)w + 96 < sizeof err->text - c->at) {
         c->at += (size_t)w;
-    else
+        c->n_told++;
+    } else {
         err->text[c->at] = '\0';
+    }
 }
 
 setsuna_status sn_plan_check(const sn_graph *g, uint32_t *n_bad_out, setsuna_error *err)
@@ -360,6 +362,9 @@ setsuna_status sn_plan_check(const sn_graph *g, uint32_t *n_bad_out, setsuna_err
         *n_bad_out = c.n_bad;
     if (!c.n_bad)
         return SETSUNA_OK;
-    return sn_fail(err, c.model_bad ? SETSUNA_EMODEL : SETSUNA_EUNSUPPORTED, g->name, "%u node%s cannot be run:\n%s",
-                   c.n_bad, c.n_bad == 1 ? "" : "s", list.text);
+    char more[48] = "";
+    if (c.n_bad > c.n_told)
+        snprintf(more, sizeof more, "\n... and %u more", c.n_bad - c.n_told);
+    return sn_fail(err, c.model_bad ? SETSUNA_EMODEL : SETSUNA_EUNSUPPORTED, NULL, "%u node%s cannot be run:\n%s%s",
+                   c.n_bad, c.n_bad == 1 ? "" : "s", list.text, more);
 }
