@@ -6,6 +6,7 @@ static const sn_kernel_info all_kernels[] = {
 /* families, sorted: */
 #include "kernels/reduce.inc"
 #include "kernels/transpose.inc"
+#include "kernels/gemm.inc"
 #undef KERNEL
     {0},
 };

@@ -1,0 +1,23 @@
+/* The subcommands. One file each: cli/NAME.c defines sn_cli_NAME, a line here makes `setsuna NAME` and its line in
+ * `setsuna help`. argv[0] is the subcommand's name; the result is the exit code. */
+#ifndef SN_CLI_COMMANDS_H
+#define SN_CLI_COMMANDS_H
+
+/* X(name, one line) */
+#define SN_CLI_COMMAND_LIST(X)                                                                                         \
+    X(bench, "measure the latency of a model or pipeline, with its ledger")                                            \
+    X(inspect, "show what a model is made of, its cost and its plan")                                                  \
+    X(ops, "list the operators of the native engine")                                                                  \
+    X(kernels, "list the compute kernels and the CPU levels they need")                                                \
+    X(help, "say what the command can do")                                                                             \
+    X(version, "print the version, the CPU and its level")
+
+#define SN_CLI_COMMAND_DECLARE(name, text) int sn_cli_##name(int argc, char **argv);
+SN_CLI_COMMAND_LIST(SN_CLI_COMMAND_DECLARE)
+#undef SN_CLI_COMMAND_DECLARE
+
+/* Runs the subcommand argv[0]. Returns its exit code; SN_EXIT_USAGE, with a message, when there is none of that name.
+ */
+int sn_cli_dispatch(int argc, char **argv);
+
+#endif
