@@ -4,9 +4,9 @@
 static const sn_kernel_info all_kernels[] = {
 #define KERNEL(family, entry, level, symbol, numerics) {#family, #entry, SN_CPU_##level, #symbol, numerics},
 /* families, sorted: */
+#include "kernels/gemm.inc"
 #include "kernels/reduce.inc"
 #include "kernels/transpose.inc"
-#include "kernels/gemm.inc"
 #undef KERNEL
     {0},
 };

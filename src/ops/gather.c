@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "ops/indices.h"
 #include "ops/move.h"
+#include "ops/parts.h"
 #include <string.h>
 
 static setsuna_status gather_axis(sn_op_ctx *c, int32_t *axis)
@@ -116,7 +117,7 @@ static setsuna_status gather_bind(sn_op_ctx *c, sn_step *s)
     s->param = p;
     s->kernel = "gather";
     s->bytes = 2.0 * (double)total * (double)size;
-    s->n_parts = sn_move_parts(s->bytes, c->n_threads);
+    s->n_parts = sn_parts_for(c, 0, s->bytes);
     return SETSUNA_OK;
 }
 
@@ -143,8 +144,8 @@ static setsuna_status gather_elements_infer(sn_op_ctx *c)
         fits = i == axis || idx->dim[i] <= x->dim[i];
     if (!fits) {
         char a[SN_SHAPE_TEXT_MAX], b[SN_SHAPE_TEXT_MAX];
-        return sn_op_fail(c, SETSUNA_ESHAPE, "indices of shape %s do not fit into %s",
-                          sn_shape_text(idx, a, sizeof a), sn_shape_text(x, b, sizeof b));
+        return sn_op_fail(c, SETSUNA_ESHAPE, "indices of shape %s do not fit into %s", sn_shape_text(idx, a, sizeof a),
+                          sn_shape_text(x, b, sizeof b));
     }
     sn_op_out(c, 0, c->in[0].dtype, idx);
     return SETSUNA_OK;
