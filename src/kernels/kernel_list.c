@@ -6,6 +6,8 @@ static const sn_kernel_info all_kernels[] = {
 /* families, sorted: */
 #include "kernels/convert.inc"
 #include "kernels/elementwise.inc"
+#include "kernels/reduce.inc"
+#include "kernels/transpose.inc"
 #include "kernels/gemm.inc"
 #include "kernels/qlinear.inc"
 #undef KERNEL
