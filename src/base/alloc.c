@@ -175,15 +175,16 @@ char *sn_arena_strndup(sn_arena *arena, const char *text, size_t len)
 
 char *sn_arena_printf(sn_arena *arena, const char *fmt, ...)
 {
-    char text[2048];
-    va_list ap;
+    va_list ap, again;
     va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_copy(again, ap);
+    int len = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    if (n < 0)
-        return NULL;
-    size_t len = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    return sn_arena_strndup(arena, text, len);
+    char *text = len < 0 ? NULL : sn_arena_alloc(arena, (size_t)len + 1);
+    if (text)
+        vsnprintf(text, (size_t)len + 1, fmt, again);
+    va_end(again);
+    return text;
 }
 
 size_t sn_arena_size_bytes(const sn_arena *arena)

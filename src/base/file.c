@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,12 +20,10 @@ static setsuna_status file_fail_errno(setsuna_error *err, const char *path, cons
     return sn_fail(err, status, path, "cannot %s: %s", what, strerror(e));
 }
 
-/* Reads exactly size bytes from offset into dst. */
-static setsuna_status file_pread_full(int fd, uint8_t *dst, size_t size, uint64_t offset, const char *path,
-                                      setsuna_error *err)
+setsuna_status sn_file_pread(int fd, void *dst, size_t size, uint64_t offset, const char *path, setsuna_error *err)
 {
     for (size_t done = 0; done < size;) {
-        ssize_t n = pread(fd, dst + done, size - done, (off_t)(offset + done));
+        ssize_t n = pread(fd, (char *)dst + done, size - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -47,7 +45,7 @@ static setsuna_status file_read_range(int fd, uint64_t offset, size_t size, cons
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return sn_fail(err, SETSUNA_ENOMEM, path, "no memory for its %zu bytes", size);
-    setsuna_status status = file_pread_full(fd, p, size, offset, path, err);
+    setsuna_status status = sn_file_pread(fd, p, size, offset, path, err);
     if (status != SETSUNA_OK) {
         munmap(p, size);
         return status;
@@ -56,7 +54,7 @@ static setsuna_status file_read_range(int fd, uint64_t offset, size_t size, cons
     return SETSUNA_OK;
 }
 
-setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out, setsuna_error *err)
+setsuna_status sn_file_read_keep(const char *path, size_t limit_bytes, sn_bytes *out, int *fd_out, setsuna_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: a fifo must not hang us */
     if (fd < 0)
@@ -72,13 +70,37 @@ setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out,
                          limit_bytes);
     else
         status = file_read_range(fd, 0, (size_t)st.st_size, path, out, err);
-    close(fd);
+    if (status == SETSUNA_OK)
+        *fd_out = fd;
+    else
+        close(fd);
     return status;
+}
+
+setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out, setsuna_error *err)
+{
+    int fd;
+    SN_TRY(sn_file_read_keep(path, limit_bytes, out, &fd, err));
+    close(fd);
+    return SETSUNA_OK;
+}
+
+/* openat2 keeps a path with ".." inside the folder, but no model needs one: such a name is an attack or a mistake. */
+static bool file_name_has_dotdot(const char *name)
+{
+    for (const char *p = name; p; p = strchr(p, '/')) {
+        p += *p == '/';
+        if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
+            return true;
+    }
+    return false;
 }
 
 setsuna_status sn_file_read_beneath(const char *dir, const char *name, uint64_t offset, uint64_t size, sn_bytes *out,
                                     setsuna_error *err)
 {
+    if (file_name_has_dotdot(name))
+        return sn_fail(err, SETSUNA_EMODEL, name, "refused: the path has a \"..\" in it");
     int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)
         return file_fail_errno(err, dir, "open the folder");
@@ -100,11 +122,25 @@ setsuna_status sn_file_read_beneath(const char *dir, const char *name, uint64_t 
         status = sn_fail(err, SETSUNA_EMODEL, name, "refused: not a regular file with a single link");
     else if (offset > (uint64_t)st.st_size || size > (uint64_t)st.st_size - offset)
         status = sn_fail(err, SETSUNA_EMODEL, name, "bytes %llu to %llu are outside the file's %lld",
-                         (unsigned long long)offset, (unsigned long long)(offset + size), (long long)st.st_size);
+                         (unsigned long long)offset, (unsigned long long)offset + size, (long long)st.st_size);
     else
         status = file_read_range(fd, offset, (size_t)(size ? size : (uint64_t)st.st_size - offset), name, out, err);
     close(fd);
     return status;
+}
+
+setsuna_status sn_bytes_copy(const void *data, size_t size, sn_bytes *out, setsuna_error *err)
+{
+    if (size == 0) {
+        *out = (sn_bytes){NULL, 0};
+        return SETSUNA_OK;
+    }
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for %zu bytes", size);
+    memcpy(p, data, size);
+    *out = (sn_bytes){p, size};
+    return SETSUNA_OK;
 }
 
 void sn_bytes_fini(sn_bytes *b)
@@ -122,40 +158,57 @@ void sn_bytes_release(const void *begin, size_t size)
         madvise((void *)b, e - b, MADV_DONTNEED);
 }
 
-setsuna_status sn_file_write(const char *path, const void *data, size_t size, setsuna_error *err)
+/* Opens a new file beside path under a name that nobody has; tmp holds strlen(path) + sizeof FILE_TMP_SUFFIX bytes.
+ * Not mkostemp: that makes the file private, and undoing it would need the process's umask. Returns the descriptor or
+ * -1 with errno set. */
+#define FILE_TMP_SUFFIX ".0123456789abcdef.tmp"
+
+static int file_open_tmp(const char *path, char *tmp)
 {
-    size_t len = strlen(path) + sizeof ".XXXXXX";
-    char *tmp = sn_alloc(sn_allocator_default(), len);
-    if (!tmp)
-        return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
-    snprintf(tmp, len, "%s.XXXXXX", path);
-    setsuna_status status = SETSUNA_OK;
-    int fd = mkostemp(tmp, O_CLOEXEC);
-    if (fd < 0) {
-        status = file_fail_errno(err, path, "create");
-        sn_free(sn_allocator_default(), tmp);
-        return status;
+    int fd = -1;
+    for (int tries = 0; tries < 16; tries++) {
+        uint64_t random;
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+            return -1;
+        snprintf(tmp, strlen(path) + sizeof FILE_TMP_SUFFIX, "%s.%016llx.tmp", path, (unsigned long long)random);
+        fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            break;
     }
-    const char *p = data;
-    for (size_t done = 0; done < size && status == SETSUNA_OK;) {
-        ssize_t n = write(fd, p + done, size - done);
+    return fd;
+}
+
+static setsuna_status file_write_full(int fd, const char *data, size_t size, const char *path, setsuna_error *err)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(fd, data + done, size - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            status = file_fail_errno(err, path, "write");
-        else
-            done += (size_t)n;
+            return file_fail_errno(err, path, "write");
+        done += (size_t)n;
     }
-    mode_t mask = umask(0);
-    umask(mask);
-    if (status == SETSUNA_OK && fchmod(fd, 0666 & ~mask) != 0)
-        status = file_fail_errno(err, path, "set the mode of");
-    if (close(fd) != 0 && status == SETSUNA_OK)
-        status = file_fail_errno(err, path, "write");
-    if (status == SETSUNA_OK && rename(tmp, path) != 0)
-        status = file_fail_errno(err, path, "rename into place");
-    if (status != SETSUNA_OK)
-        unlink(tmp);
+    return SETSUNA_OK;
+}
+
+setsuna_status sn_file_write(const char *path, const void *data, size_t size, setsuna_error *err)
+{
+    char *tmp = sn_alloc(sn_allocator_default(), strlen(path) + sizeof FILE_TMP_SUFFIX);
+    if (!tmp)
+        return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
+    setsuna_status status;
+    int fd = file_open_tmp(path, tmp);
+    if (fd < 0) {
+        status = file_fail_errno(err, path, "create");
+    } else {
+        status = file_write_full(fd, data, size, path, err);
+        if (close(fd) != 0 && status == SETSUNA_OK)
+            status = file_fail_errno(err, path, "write");
+        if (status == SETSUNA_OK && rename(tmp, path) != 0)
+            status = file_fail_errno(err, path, "rename into place");
+        if (status != SETSUNA_OK)
+            unlink(tmp);
+    }
     sn_free(sn_allocator_default(), tmp);
     return status;
 }

@@ -72,6 +72,8 @@ static void *pool_worker_main(void *arg)
             else if (t > until)
                 pool_sleep(pool, seen);
         }
+        if (atomic_load_explicit(&pool->stop, memory_order_relaxed)) /* set before the region that got us here */
+            return NULL;
         seen = now;
         if (w->part < pool->n_parts)
             pool->fn(pool->arg, w->part, pool->n_parts);
@@ -82,6 +84,7 @@ static void *pool_worker_main(void *arg)
 static void pool_stop(sn_pool *pool, uint32_t started)
 {
     atomic_store(&pool->stop, true);
+    atomic_fetch_add(&pool->region, 1); /* a worker between its look at `stop` and its futex call must not sleep */
     syscall(SYS_futex, &pool->region, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
     for (uint32_t i = 0; i < started; i++)
         pthread_join(pool->worker[i].thread, NULL);

@@ -1,4 +1,5 @@
 #include "base/status.h"
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,28 +25,58 @@ const char *setsuna_status_text(setsuna_status status)
     return "unknown status";
 }
 
-/* Copies src into dst (cap bytes), escaping control bytes so that text from a file cannot move the cursor, start a
- * new log line or end the string. Newlines are ours (texts may have several lines) and stay. */
-static void status_copy_printable(char *dst, size_t cap, const char *src)
+/* Bytes of the UTF-8 character at p if it is well formed and no control character, otherwise 0. RFC 3629: no
+ * overlong forms, no surrogates, nothing above U+10FFFF. */
+static size_t status_printable_bytes(const unsigned char *p)
+{
+    if (*p < 0x80)
+        return *p >= 0x20 && *p != 0x7f;
+    size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+    if (*p < 0xc2 || *p > 0xf4)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    switch (*p) {
+    case 0xc2: return p[1] >= 0xa0 ? n : 0; /* U+0080..U+009F are control characters too */
+    case 0xe0: return p[1] >= 0xa0 ? n : 0;
+    case 0xed: return p[1] < 0xa0 ? n : 0;
+    case 0xf0: return p[1] >= 0x90 ? n : 0;
+    case 0xf4: return p[1] < 0x90 ? n : 0;
+    default: return n;
+    }
+}
+
+/* Copies src into dst (cap bytes), escaping what could move the cursor or start a new log line when the text came from
+ * a file. `keep` is one control character that stays: our own texts have several lines. cut: src is the beginning of a
+ * longer text. */
+static void status_copy_printable(char *dst, size_t cap, const char *src, unsigned char keep, bool cut)
 {
     static const char hex[] = "0123456789abcdef";
-    size_t n = 0;
-    for (const unsigned char *p = (const unsigned char *)src; *p; p++) {
-        int plain = *p == '\n' || (*p >= 0x20 && *p != 0x7f);
-        size_t need = plain ? 1 : 4;
-        if (n + need + 4 > cap) { /* room for "..." and the NUL */
-            memcpy(dst + n, "...", 3);
-            n += 3;
+    const unsigned char *p = (const unsigned char *)src;
+    size_t n = 0, last_fit = 0; /* last_fit: where "..." can go */
+    while (*p) {
+        size_t plain = *p == keep ? 1 : status_printable_bytes(p);
+        size_t need = plain ? plain : 4;
+        if (n + need >= cap) {
+            cut = true;
             break;
         }
         if (plain) {
-            dst[n++] = (char)*p;
+            memcpy(dst + n, p, plain);
         } else {
-            dst[n++] = '\\';
-            dst[n++] = 'x';
-            dst[n++] = hex[*p >> 4];
-            dst[n++] = hex[*p & 15];
+            const char escape[4] = {'\\', 'x', hex[*p >> 4], hex[*p & 15]};
+            memcpy(dst + n, escape, 4);
         }
+        n += need;
+        p += plain ? plain : 1;
+        if (n + sizeof "..." <= cap)
+            last_fit = n;
+    }
+    if (cut) {
+        n = last_fit;
+        memcpy(dst + n, "...", 3);
+        n += 3;
     }
     dst[n] = '\0';
 }
@@ -54,10 +85,10 @@ setsuna_status sn_fail_va(setsuna_error *err, setsuna_status status, const char 
 {
     if (err) {
         char text[sizeof err->text];
-        vsnprintf(text, sizeof text, fmt, ap);
+        int len = vsnprintf(text, sizeof text, fmt, ap);
         err->status = status;
-        status_copy_printable(err->text, sizeof err->text, text);
-        status_copy_printable(err->where, sizeof err->where, where ? where : "");
+        status_copy_printable(err->text, sizeof err->text, text, '\n', len >= (int)sizeof text);
+        status_copy_printable(err->where, sizeof err->where, where ? where : "", 0x20, false);
     }
     return status;
 }
@@ -77,9 +108,9 @@ setsuna_status sn_fail_at(setsuna_error *err, setsuna_status status, const char 
         char where[sizeof err->where];
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(where, sizeof where, fmt, ap);
+        int len = vsnprintf(where, sizeof where, fmt, ap);
         va_end(ap);
-        status_copy_printable(err->where, sizeof err->where, where);
+        status_copy_printable(err->where, sizeof err->where, where, 0x20, len >= (int)sizeof where);
     }
     return status;
 }

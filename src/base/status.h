@@ -6,11 +6,12 @@
 #include <stdarg.h>
 
 /* Fills *err (may be NULL) and returns status, so that a caller can write `return sn_fail(...)`.
- * where: file, node, field or option, may be NULL. Bytes outside printable ASCII/UTF-8 are escaped as \xNN;
- * text that does not fit ends in "...". Does not allocate. */
+ * where: file, node, field or option, may be NULL. Control characters (but newlines in the text) and bytes that are not
+ * UTF-8 are escaped as \xNN; what does not fit ends in "...". Does not allocate. */
 setsuna_status sn_fail(setsuna_error *err, setsuna_status status, const char *where, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-setsuna_status sn_fail_va(setsuna_error *err, setsuna_status status, const char *where, const char *fmt, va_list ap);
+setsuna_status sn_fail_va(setsuna_error *err, setsuna_status status, const char *where, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
 
 /* Sets err->where if it is still empty: the caller up the stack knows the place. Returns err's status. */
 setsuna_status sn_fail_at(setsuna_error *err, setsuna_status status, const char *fmt, ...)

@@ -130,6 +130,30 @@ const char *sn_shape_text(const setsuna_shape *s, char *buf, size_t cap)
         elem = v_;                                                                                                     \
     } while (0)
 
+/* An element of a floating-point tensor; 0 for the other types. */
+static double tensor_get_float(const setsuna_tensor *t, int64_t i)
+{
+    double elem = 0;
+    switch (t->dtype) {
+    case SETSUNA_F32: {
+        float v;
+        memcpy(&v, (const char *)t->data + (size_t)i * sizeof v, sizeof v);
+        elem = (double)v;
+        break;
+    }
+    case SETSUNA_F64: TENSOR_ELEM(double); break;
+    case SETSUNA_F16:
+    case SETSUNA_BF16: {
+        uint16_t v;
+        memcpy(&v, (const char *)t->data + (size_t)i * 2, 2);
+        elem = (double)(t->dtype == SETSUNA_F16 ? sn_f16_to_f32(v) : sn_bf16_to_f32(v));
+        break;
+    }
+    default: break;
+    }
+    return elem;
+}
+
 int64_t sn_tensor_get_i64(const setsuna_tensor *t, int64_t i)
 {
     int64_t elem = 0;
@@ -149,7 +173,7 @@ int64_t sn_tensor_get_i64(const setsuna_tensor *t, int64_t i)
         break;
     }
     default: {
-        double v = sn_tensor_get_f64(t, i);
+        double v = tensor_get_float(t, i);
         elem = v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : v != v ? 0 : (int64_t)v;
         break;
     }
@@ -159,32 +183,16 @@ int64_t sn_tensor_get_i64(const setsuna_tensor *t, int64_t i)
 
 double sn_tensor_get_f64(const setsuna_tensor *t, int64_t i)
 {
-    double elem = 0;
     switch (t->dtype) {
-    case SETSUNA_F32: TENSOR_ELEM(float); break;
-    case SETSUNA_F64: TENSOR_ELEM(double); break;
+    case SETSUNA_F32:
+    case SETSUNA_F64:
     case SETSUNA_F16:
-    case SETSUNA_BF16: {
-        uint16_t v;
-        memcpy(&v, (const char *)t->data + (size_t)i * 2, 2);
-        elem = (double)(t->dtype == SETSUNA_F16 ? sn_f16_to_f32(v) : sn_bf16_to_f32(v));
-        break;
-    }
+    case SETSUNA_BF16: return tensor_get_float(t, i);
     case SETSUNA_U64: {
         uint64_t v;
         memcpy(&v, (const char *)t->data + (size_t)i * 8, 8);
-        elem = (double)v;
-        break;
+        return (double)v;
     }
-    case SETSUNA_I8:
-    case SETSUNA_U8:
-    case SETSUNA_BOOL:
-    case SETSUNA_I16:
-    case SETSUNA_U16:
-    case SETSUNA_I32:
-    case SETSUNA_U32:
-    case SETSUNA_I64: elem = (double)sn_tensor_get_i64(t, i); break;
-    default: break;
+    default: return (double)sn_tensor_get_i64(t, i);
     }
-    return elem;
 }

@@ -50,6 +50,9 @@ void sn_op_each(void (*fn)(const sn_op *op, void *arg), void *arg)
 }
 
 static setsuna_status op_fail_node(const sn_node *n, setsuna_error *err, setsuna_status status, const char *fmt,
+                                   va_list ap) __attribute__((format(printf, 4, 0)));
+
+static setsuna_status op_fail_node(const sn_node *n, setsuna_error *err, setsuna_status status, const char *fmt,
                                    va_list ap)
 {
     char where[sizeof err->where];
@@ -215,7 +218,12 @@ void *sn_op_param(sn_op_ctx *c, size_t size_bytes)
 setsuna_status sn_op_pack(sn_op_ctx *c, uint64_t key, size_t size_bytes, sn_pack_fn *fill, const void *arg,
                           const sn_const *const *source, uint32_t n_source, const void **out)
 {
-    return sn_pack_store_get(c->store, key, size_bytes, fill, arg, source, n_source, out, c->err);
+    SN_TRY(sn_pack_store_get(c->store, key, size_bytes, fill, arg, source, n_source, out, c->err));
+    for (uint32_t k = 0; k < n_source; k++)
+        for (uint32_t i = 0; source[k] && i < c->n_in; i++)
+            if (c->in[i].present && c->in[i].cst == source[k])
+                c->packed |= UINT64_C(1) << i;
+    return SETSUNA_OK;
 }
 
 setsuna_status sn_run_output(const sn_step *s, sn_run *r, uint32_t i, setsuna_dtype dtype, const setsuna_shape *shape,

@@ -22,6 +22,8 @@ struct sn_pack_store {
     size_t n_entry, cap_entry;
     const sn_const **released;
     size_t n_released, cap_released;
+    const void **pinned; /* data pointers */
+    size_t n_pinned, cap_pinned;
     size_t total;
 };
 
@@ -48,6 +50,7 @@ void sn_pack_store_destroy(sn_pack_store *s)
         sn_free(s->allocator, s->entry[i].data);
     sn_free(s->allocator, s->entry);
     sn_free(s->allocator, s->released);
+    sn_free(s->allocator, s->pinned);
     pthread_mutex_destroy(&s->lock);
     sn_free(s->allocator, s);
 }
@@ -108,12 +111,36 @@ setsuna_status sn_pack_store_touch(sn_pack_store *s, const sn_const *c, setsuna_
     return status;
 }
 
+static bool pack_is_pinned(const sn_pack_store *s, const void *data)
+{
+    for (size_t i = 0; i < s->n_pinned; i++)
+        if (s->pinned[i] == data)
+            return true;
+    return false;
+}
+
+setsuna_status sn_pack_store_pin(sn_pack_store *s, const sn_const *c, setsuna_error *err)
+{
+    if (!c->releasable || !s->restore)
+        return SETSUNA_OK;
+    pthread_mutex_lock(&s->lock);
+    setsuna_status status = pack_touch_locked(s, c, err);
+    if (status == SETSUNA_OK && !pack_is_pinned(s, c->t.data)) {
+        if (sn_grow(s->allocator, &s->pinned, &s->cap_pinned, s->n_pinned + 1, sizeof *s->pinned))
+            s->pinned[s->n_pinned++] = c->t.data;
+        else
+            status = SETSUNA_ENOMEM;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
 void sn_pack_store_release(sn_pack_store *s, const sn_const *c)
 {
     if (!c->releasable || !s->restore || c->t.size_bytes < PACK_RELEASE_MIN_BYTES)
         return;
     pthread_mutex_lock(&s->lock);
-    bool known = false;
+    bool known = pack_is_pinned(s, c->t.data);
     for (size_t i = 0; i < s->n_released; i++)
         known |= s->released[i]->t.data == c->t.data;
     if (!known && sn_grow(s->allocator, &s->released, &s->cap_released, s->n_released + 1, sizeof *s->released)) {

@@ -27,7 +27,10 @@ setsuna_status sn_pack_store_get(sn_pack_store *s, uint64_t key, size_t size_byt
 /* The bytes of c are about to be read in place: restores them when they were given back. */
 setsuna_status sn_pack_store_touch(sn_pack_store *s, const sn_const *c, setsuna_error *err);
 
-/* Nothing reads c in place any more (it is packed): gives its pages back when it is releasable and large. */
+/* As touch, and c is never released from now on: a plan reads it in place. */
+setsuna_status sn_pack_store_pin(sn_pack_store *s, const sn_const *c, setsuna_error *err);
+
+/* c is packed: gives its pages back when it is releasable, large, and not pinned. */
 void sn_pack_store_release(sn_pack_store *s, const sn_const *c);
 
 /* Bytes of packed constants held. */

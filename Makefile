@@ -1,0 +1,38 @@
+# A thin front for CMake and ctest: the few commands that everybody types. `make help` lists them.
+PREFIX ?= /usr/local
+BUILD  ?= build
+JOBS   ?= $(shell nproc)
+
+all: $(BUILD)/build.ninja ## build into build/: the command is build/setsuna
+	@cmake --build $(BUILD) -j $(JOBS)
+
+$(BUILD)/build.ninja:
+	cmake -G Ninja -S . -B $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+
+demo: deps ## read a page of text in a picture and say where every microsecond went
+	@$(MAKE) --no-print-directory all
+	@scripts/demo $(BUILD)/setsuna
+
+test: deps ## run every test
+	@$(MAKE) --no-print-directory all
+	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+
+bench: all ## measure the models, side by side with ONNX Runtime where it is found
+	@scripts/bench $(BUILD)/setsuna
+
+install: all ## put command, library, headers and manual under PREFIX (default /usr/local); honours DESTDIR
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+deps: ## install the Debian packages and fetch the models that are missing (demo and test do this first)
+	@scripts/deps
+
+format: ## let clang-format lay out every C file
+	@scripts/check-format --fix
+
+clean: ## remove what was built
+	rm -rf build build-debug build-clang build-asan build-tsan build-fuzz
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+
+.PHONY: all demo test bench install deps format clean help

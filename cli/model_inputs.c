@@ -1,0 +1,141 @@
+#include "cli/model_inputs.h"
+#include "base/alloc.h"
+#include "base/half.h"
+#include "cli/tensor_file.h"
+#include "graph/tensor.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool sn_cli_inputs_add(sn_cli_inputs *in, const char *name_value, bool is_file)
+{
+    /* The last '=' that is followed by a value: names may contain anything but files and shapes rarely do. */
+    const char *eq = strchr(name_value, '=');
+    if (!eq || eq == name_value || !eq[1] || in->n_spec == SN_CLI_INPUTS_MAX)
+        return false;
+    in->spec[in->n_spec++] = (sn_cli_input_spec){name_value, (size_t)(eq - name_value), eq + 1, is_file};
+    return true;
+}
+
+static const sn_cli_input_spec *inputs_find(const sn_cli_inputs *in, const char *name)
+{
+    for (uint32_t i = 0; i < in->n_spec; i++)
+        if (strlen(name) == in->spec[i].name_len && memcmp(name, in->spec[i].name, in->spec[i].name_len) == 0)
+            return &in->spec[i];
+    return NULL;
+}
+
+static setsuna_status inputs_parse_shape(const sn_cli_input_spec *spec, setsuna_shape *out, setsuna_error *err)
+{
+    setsuna_shape s = {0};
+    for (const char *p = spec->value;;) {
+        char *end;
+        errno = 0;
+        long long v = strtoll(p, &end, 10);
+        if (end == p || errno || v < 0 || s.rank == SETSUNA_RANK_MAX || (*end && *end != ',' && *end != 'x'))
+            return sn_fail(err, SETSUNA_EINVAL, "--shape", "\"%s\" is not a shape such as 1,3,224,224", spec->value);
+        s.dim[s.rank++] = v;
+        if (!*end)
+            break;
+        p = end + 1;
+    }
+    *out = s;
+    return SETSUNA_OK;
+}
+
+static setsuna_status inputs_declared_shape(const sn_io *io, setsuna_shape *out, setsuna_error *err)
+{
+    *out = io->shape;
+    for (int d = 0; io->has_shape && d < io->shape.rank; d++) {
+        if (io->shape.dim[d] >= 0)
+            continue;
+        if (d > 0)
+            return sn_fail(err, SETSUNA_EINVAL, io->name,
+                           "dimension %d (%s) is free; fix the shape with --shape %s=...", d,
+                           io->sym && io->sym[d] ? io->sym[d] : "?", io->name);
+        out->dim[d] = 1;
+    }
+    if (!io->has_shape)
+        return sn_fail(err, SETSUNA_EINVAL, io->name, "the model does not declare a shape; give --shape %s=...",
+                       io->name);
+    return SETSUNA_OK;
+}
+
+/* xorshift64*: the same noise on every machine. Source: Vigna 2016. */
+static uint64_t inputs_random(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * 0x2545F4914F6CDD1Du;
+}
+
+static void inputs_fill(setsuna_tensor *t, uint64_t seed)
+{
+    size_t n = t->size_bytes / setsuna_dtype_size(t->dtype);
+    uint64_t state = seed * 0x9E3779B97F4A7C15u + 1;
+    for (size_t i = 0; i < n; i++) {
+        float v = (float)(inputs_random(&state) >> 40) * 0x1p-23f - 1.0f;
+        switch (t->dtype) {
+        case SETSUNA_F32: ((float *)t->data)[i] = v; break;
+        case SETSUNA_F64: ((double *)t->data)[i] = (double)v; break;
+        case SETSUNA_F16: ((uint16_t *)t->data)[i] = sn_f32_to_f16(v); break;
+        case SETSUNA_BF16: ((uint16_t *)t->data)[i] = sn_f32_to_bf16(v); break;
+        default: break; /* integers and bools stay 0: an index or a flag that is valid for every model */
+        }
+    }
+}
+
+static setsuna_status inputs_make_one(sn_cli_inputs *in, const sn_io *io, uint32_t i, bool needs_data,
+                                      setsuna_error *err)
+{
+    setsuna_tensor *t = &in->tensor[i];
+    const sn_cli_input_spec *spec = inputs_find(in, io->name);
+    if (spec && spec->is_file)
+        return sn_cli_tensor_read(spec->value, t, err);
+    t->dtype = io->dtype;
+    if (spec)
+        SN_TRY(inputs_parse_shape(spec, &t->shape, err));
+    else
+        SN_TRY(inputs_declared_shape(io, &t->shape, err));
+    if (!sn_tensor_bytes(t->dtype, &t->shape, &t->size_bytes))
+        return sn_fail(err, SETSUNA_EUNSUPPORTED, io->name, "no tensor of %s and this shape can be made",
+                       setsuna_dtype_name(t->dtype));
+    if (!needs_data)
+        return SETSUNA_OK;
+    t->data = sn_alloc_zero(sn_allocator_default(), t->size_bytes ? t->size_bytes : 1);
+    if (!t->data)
+        return sn_fail(err, SETSUNA_ENOMEM, io->name, "no memory for %zu bytes", t->size_bytes);
+    inputs_fill(t, i + 1);
+    return SETSUNA_OK;
+}
+
+setsuna_status sn_cli_inputs_make(sn_cli_inputs *in, const sn_model *model, bool needs_data, setsuna_error *err)
+{
+    uint32_t n = sn_model_inputs(model);
+    in->tensor = sn_alloc_zero(sn_allocator_default(), (n + 1) * sizeof *in->tensor);
+    if (!in->tensor)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
+    in->n_tensor = n;
+    for (uint32_t k = 0; k < in->n_spec; k++) {
+        bool known = false;
+        for (uint32_t i = 0; i < n; i++)
+            known |= inputs_find(in, sn_model_input(model, i)->name) == &in->spec[k];
+        if (!known)
+            return sn_fail(err, SETSUNA_EINVAL, in->spec[k].is_file ? "--input" : "--shape",
+                           "the model has no input \"%.*s\", or it is given twice", (int)in->spec[k].name_len,
+                           in->spec[k].name);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        SN_TRY(inputs_make_one(in, sn_model_input(model, i), i, needs_data, err));
+    return SETSUNA_OK;
+}
+
+void sn_cli_inputs_fini(sn_cli_inputs *in)
+{
+    for (uint32_t i = 0; i < in->n_tensor; i++)
+        sn_free(sn_allocator_default(), in->tensor[i].data);
+    sn_free(sn_allocator_default(), in->tensor);
+    in->tensor = NULL;
+    in->n_tensor = 0;
+}

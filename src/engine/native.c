@@ -1,0 +1,211 @@
+/* The native engine: import, plan on demand, execute. */
+#include "engine/native.h"
+#include "base/file.h"
+#include "engine/engine_impl.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct native_model {
+    sn_model base; /* first */
+    sn_bytes bytes;
+    int fd; /* of the model file, to read released weights again; -1 for models given as bytes */
+    struct timespec mtime;
+    off_t file_size;
+    sn_onnx_model *onnx;
+    sn_plan_env env;
+    bool env_ready;
+    sn_module *module;
+    sn_io *io; /* inputs, then outputs */
+} native_model;
+
+typedef struct native_session {
+    sn_session base; /* first */
+    sn_pool *pool;
+    sn_exec *exec;
+} native_session;
+
+/* sn_pack_restore_fn: the bytes of a weight whose pages were given back. */
+static setsuna_status native_restore(void *ctx, const sn_const *c, setsuna_error *err)
+{
+    native_model *m = ctx;
+    struct stat st;
+    uintptr_t at = (uintptr_t)c->t.data, begin = (uintptr_t)m->bytes.data;
+    if (fstat(m->fd, &st) != 0 || st.st_size != m->file_size || st.st_mtim.tv_sec != m->mtime.tv_sec ||
+        st.st_mtim.tv_nsec != m->mtime.tv_nsec)
+        return sn_fail(err, SETSUNA_EIO, NULL, "the model file changed after it was loaded; load it again");
+    return sn_file_pread(m->fd, m->bytes.data + (at - begin), c->t.size_bytes, at - begin, "model file", err);
+}
+
+static setsuna_status native_read(native_model *m, const char *path, const void *data, size_t size, setsuna_error *err)
+{
+    if (path) {
+        SN_TRY(sn_file_read_keep(path, 0, &m->bytes, &m->fd, err));
+        struct stat st;
+        if (fstat(m->fd, &st) != 0)
+            return sn_fail(err, SETSUNA_EIO, path, "cannot stat the file");
+        m->mtime = st.st_mtim;
+        m->file_size = st.st_size;
+        return SETSUNA_OK;
+    }
+    return sn_bytes_copy(data, size, &m->bytes, err);
+}
+
+static setsuna_status native_parse(native_model *m, const char *path, const sn_model_options *o, setsuna_error *err)
+{
+    char *dir = NULL;
+    if (path) {
+        const char *slash = strrchr(path, '/');
+        dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+        if (!dir)
+            return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
+    }
+    sn_onnx_options oo = {.allocator = o->allocator, .dir = dir, .limit_bytes = o->memory_limit_bytes};
+    setsuna_status status = sn_onnx_parse(m->bytes.data, m->bytes.size, &oo, &m->onnx, err);
+    free(dir);
+    return status;
+}
+
+static void native_io(const sn_graph *g, const uint32_t *v, uint32_t n, sn_io *io)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const sn_value *x = &g->value[v[i]];
+        io[i] = (sn_io){x->name, x->dtype, x->has_shape, x->shape, x->sym};
+    }
+}
+
+static setsuna_status native_open_into(native_model *m, const char *path, const void *data, size_t size,
+                                       const sn_model_options *o, setsuna_error *err)
+{
+    SN_TRY(native_read(m, path, data, size, err));
+    SN_TRY(native_parse(m, path, o, err));
+    sn_graph *g = m->onnx->graph;
+    SN_TRY(sn_graph_sort(g, err)); /* drops what no output needs, and finds cycles */
+    SN_TRY(sn_plan_check(g, NULL, err));
+    m->env = (sn_plan_env){.allocator = o->allocator,
+                           .cpu = (sn_cpu_level)o->cpu_level,
+                           .n_threads = o->n_threads,
+                           .memory_limit_bytes = o->memory_limit_bytes,
+                           .bind_control = sn_control_bind,
+                           .release_control = sn_control_release};
+    m->env.store = sn_pack_store_create(o->allocator, path ? native_restore : NULL, m);
+    m->module = sn_module_create(&m->env, g, NULL);
+    m->io = sn_alloc_zero(o->allocator, ((size_t)g->n_input + g->n_output + 1) * sizeof *m->io);
+    if (!m->env.store || !m->module || !m->io || pthread_mutex_init(&m->env.lock, NULL) != 0)
+        return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
+    m->env_ready = true;
+    native_io(g, g->input, g->n_input, m->io);
+    native_io(g, g->output, g->n_output, m->io + g->n_input);
+    m->base.n_input = g->n_input;
+    m->base.n_output = g->n_output;
+    m->base.input = m->io;
+    m->base.output = m->io + g->n_input;
+    return SETSUNA_OK;
+}
+
+static void native_close(sn_model *model)
+{
+    native_model *m = (native_model *)model;
+    const sn_allocator *a = m->base.allocator;
+    sn_module_destroy(m->module);
+    sn_pack_store_destroy(m->env.store);
+    if (m->env_ready)
+        pthread_mutex_destroy(&m->env.lock);
+    sn_onnx_destroy(m->onnx);
+    sn_bytes_fini(&m->bytes);
+    if (m->fd >= 0)
+        close(m->fd);
+    sn_free(a, m->io);
+    sn_free(a, m);
+}
+
+static setsuna_status native_open(const char *path, const void *data, size_t size, const sn_model_options *o,
+                                  sn_model **out, setsuna_error *err)
+{
+    native_model *m = sn_alloc_zero(o->allocator, sizeof *m);
+    if (!m)
+        return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
+    m->base.allocator = o->allocator;
+    m->fd = -1;
+    strcpy(m->base.engine, "native");
+    setsuna_status status = native_open_into(m, path, data, size, o, err);
+    if (status != SETSUNA_OK) {
+        native_close(&m->base);
+        return sn_fail_at(err, status, "%s", path ? path : "model");
+    }
+    *out = &m->base;
+    return SETSUNA_OK;
+}
+
+static void native_session_destroy(sn_session *session)
+{
+    native_session *s = (native_session *)session;
+    sn_exec_destroy(s->exec);
+    sn_pool_destroy(s->pool);
+    sn_free(s->base.model->allocator, s);
+}
+
+static setsuna_status native_session_create(sn_model *model, sn_session **out, setsuna_error *err)
+{
+    native_model *m = (native_model *)model;
+    native_session *s = sn_alloc_zero(model->allocator, sizeof *s);
+    if (!s)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
+    s->base.model = model;
+    setsuna_status status = sn_pool_create(model->allocator, m->env.n_threads, &s->pool);
+    if (status == SETSUNA_OK)
+        status = sn_exec_create(&m->env, m->module, s->pool, &s->exec);
+    if (status != SETSUNA_OK) {
+        native_session_destroy(&s->base);
+        return sn_fail(err, status, NULL, "cannot start a session: %s", setsuna_status_text(status));
+    }
+    *out = &s->base;
+    return SETSUNA_OK;
+}
+
+static setsuna_status native_prepare(sn_session *session, const setsuna_tensor *inputs, setsuna_error *err)
+{
+    return sn_exec_prepare(((native_session *)session)->exec, inputs, err);
+}
+
+static setsuna_status native_run(sn_session *session, const setsuna_tensor *inputs, setsuna_tensor *outputs,
+                                 setsuna_error *err)
+{
+    return sn_exec_run(((native_session *)session)->exec, inputs, outputs, err);
+}
+
+static const char *native_metadata(const sn_model *model, const char *key)
+{
+    const sn_onnx_model *onnx = ((const native_model *)model)->onnx;
+    for (size_t i = 0; i < onnx->n_metadata; i++)
+        if (strcmp(onnx->metadata[i].key, key) == 0)
+            return onnx->metadata[i].value;
+    return NULL;
+}
+
+const sn_engine_ops sn_engine_native = {
+    .name = "native",
+    .open = native_open,
+    .close = native_close,
+    .session_create = native_session_create,
+    .session_destroy = native_session_destroy,
+    .prepare = native_prepare,
+    .run = native_run,
+    .metadata = native_metadata,
+};
+
+const sn_onnx_model *sn_native_onnx(const sn_model *model)
+{
+    return model->ops == &sn_engine_native ? ((const native_model *)model)->onnx : NULL;
+}
+
+sn_exec *sn_native_exec(sn_session *session)
+{
+    return session->model->ops == &sn_engine_native ? ((native_session *)session)->exec : NULL;
+}
+
+sn_plan_env *sn_native_env(sn_model *model)
+{
+    return model->ops == &sn_engine_native ? &((native_model *)model)->env : NULL;
+}

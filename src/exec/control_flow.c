@@ -1,0 +1,624 @@
+/* If, Loop and Scan: steps that run the plans of their subgraphs.
+ *
+ * A subgraph is a module of its own. Its inputs are the operator's formal ones followed by what it captured
+ * (graph/graph.h); captured constants become constants of the subgraph, so they fold there.
+ * Sources: ONNX If-1..21, Loop-1..21, Scan-8, Scan-9..21.
+ */
+#include "exec/exec.h"
+#include "base/checked.h"
+#include "base/status.h"
+#include <string.h>
+
+/* A model decides how often a loop turns; beyond this it is an attack or a mistake. */
+enum { CONTROL_TRIPS_MAX = 1000000 };
+
+typedef enum control_kind { CONTROL_IF, CONTROL_LOOP, CONTROL_SCAN, CONTROL_SCAN8 } control_kind;
+
+typedef struct control_body {
+    sn_module *module;
+    uint32_t n_input;
+    uint32_t *from; /* per module input: formal index, or n_formal + k for the node's captured input n_formal + k */
+} control_body;
+
+typedef struct control_param {
+    control_kind kind;
+    uint32_t n_body;
+    control_body body[2];             /* If: else, then; otherwise the body */
+    uint32_t n_formal;                /* node inputs that the operator defines */
+    uint32_t n_state;                 /* Loop, Scan: values carried from turn to turn */
+    uint32_t n_scan;                  /* Scan: inputs that are sliced */
+    uint32_t n_scan_out;              /* Loop, Scan: outputs that are stacked */
+    int32_t *in_axis, *out_axis;      /* Scan; not normalised yet */
+    bool *in_backward, *out_backward; /* Scan */
+} control_param;
+
+typedef struct control_buffer {
+    void *data;
+    size_t cap_bytes;
+    setsuna_tensor t;
+} control_buffer;
+
+struct sn_control_state {
+    const sn_allocator *allocator;
+    sn_exec *exec[2];
+    setsuna_tensor *in, *out; /* arguments of the body: as many as the largest subgraph needs */
+    control_buffer *carry;    /* n_state */
+    control_buffer *stack;    /* n_scan_out: what was stacked so far */
+    control_buffer *slice;    /* n_scan: slices along an inner axis */
+    uint32_t n_carry, n_stack, n_slice;
+};
+
+/* ---- plan time ------------------------------------------------------------------------------------- */
+
+/* The subgraph with captured constants as constants, as a module. */
+static setsuna_status control_bind_body(sn_plan_env *env, sn_graph *g, const sn_node *n, const char *attr,
+                                        sn_arena *arena, control_body *body, setsuna_error *err)
+{
+    const sn_attr *a = sn_node_attr(n, attr);
+    uint32_t captured = n->n_in - n->n_formal;
+    if (!a || a->kind != SN_ATTR_GRAPH || a->g->n_input < captured)
+        return sn_fail(err, SETSUNA_EMODEL, n->name, "%s has no usable '%s'", n->op, attr);
+    sn_graph *sub = sn_graph_clone(a->g, arena);
+    uint32_t *kept = sn_arena_array(arena, a->g->n_input, sizeof *kept);
+    body->from = sn_arena_array(arena, a->g->n_input, sizeof *body->from);
+    if (!sub || !kept || !body->from)
+        return SETSUNA_ENOMEM;
+    uint32_t formal = sub->n_input - captured, count = 0;
+    for (uint32_t i = 0; i < sub->n_input; i++) {
+        uint32_t outer = i < formal ? SN_NONE : n->in[n->n_formal + (i - formal)];
+        if (outer != SN_NONE && g->value[outer].cst) {
+            sn_value *v = &sub->value[sub->input[i]];
+            v->cst = g->value[outer].cst;
+            v->dtype = v->cst->t.dtype;
+            v->shape = v->cst->t.shape;
+            v->has_shape = true;
+            continue;
+        }
+        kept[count] = sub->input[i];
+        body->from[count++] = i < formal ? i : UINT32_MAX / 2 + (i - formal);
+    }
+    SN_TRY(sn_graph_set_inputs(sub, kept, count));
+    body->n_input = count;
+    body->module = sn_module_create(env, sub, NULL);
+    return body->module ? SETSUNA_OK : SETSUNA_ENOMEM;
+}
+
+static setsuna_status control_ints(const sn_node *n, const char *name, uint32_t want, sn_arena *arena, int32_t *out,
+                                   setsuna_error *err)
+{
+    const int64_t *v;
+    size_t count = sn_node_ints(n, name, &v);
+    (void)arena;
+    if (count && count != want)
+        return sn_fail(err, SETSUNA_EMODEL, n->name, "%s needs %u values, has %zu", name, want, count);
+    for (size_t i = 0; i < count; i++) {
+        if (v[i] < -SETSUNA_RANK_MAX || v[i] > SETSUNA_RANK_MAX)
+            return sn_fail(err, SETSUNA_EMODEL, n->name, "%s: %lld is out of range", name, (long long)v[i]);
+        out[i] = (int32_t)v[i];
+    }
+    return SETSUNA_OK;
+}
+
+static setsuna_status control_bind_scan(const sn_node *n, control_param *p, sn_arena *arena, setsuna_error *err)
+{
+    uint32_t skip = p->kind == CONTROL_SCAN8, n_dir = p->n_scan > p->n_scan_out ? p->n_scan : p->n_scan_out;
+    int64_t scans = sn_node_int(n, "num_scan_inputs", 0);
+    if (scans < 1 || n->n_formal < skip || (uint64_t)scans > n->n_formal - skip)
+        return sn_fail(err, SETSUNA_EMODEL, n->name, "num_scan_inputs is %lld", (long long)scans);
+    p->n_scan = (uint32_t)scans;
+    p->n_state = n->n_formal - skip - p->n_scan;
+    const sn_graph *sub = sn_module_graph(p->body[0].module);
+    if (sub->n_output < p->n_state || n->n_out > sub->n_output)
+        return sn_fail(err, SETSUNA_EMODEL, n->name, "the body has too few outputs");
+    p->n_scan_out = sub->n_output - p->n_state;
+    n_dir = p->n_scan > p->n_scan_out ? p->n_scan : p->n_scan_out;
+    p->in_axis = sn_arena_array(arena, p->n_scan, sizeof *p->in_axis);
+    p->out_axis = sn_arena_array(arena, p->n_scan_out, sizeof *p->out_axis);
+    p->in_backward = sn_arena_array(arena, p->n_scan, sizeof *p->in_backward);
+    p->out_backward = sn_arena_array(arena, p->n_scan_out, sizeof *p->out_backward);
+    int32_t *dir = sn_arena_array(arena, n_dir, sizeof *dir);
+    if (!p->in_axis || !p->out_axis || !p->in_backward || !p->out_backward || !dir)
+        return SETSUNA_ENOMEM;
+    SN_TRY(control_ints(n, "scan_input_axes", p->n_scan, arena, p->in_axis, err));
+    SN_TRY(control_ints(n, "scan_output_axes", p->n_scan_out, arena, p->out_axis, err));
+    SN_TRY(
+        control_ints(n, p->kind == CONTROL_SCAN8 ? "directions" : "scan_input_directions", p->n_scan, arena, dir, err));
+    for (uint32_t i = 0; i < p->n_scan; i++)
+        p->in_backward[i] = dir[i] != 0;
+    memset(dir, 0, n_dir * sizeof *dir);
+    SN_TRY(control_ints(n, "scan_output_directions", p->n_scan_out, arena, dir, err));
+    for (uint32_t i = 0; i < p->n_scan_out; i++)
+        p->out_backward[i] = dir[i] != 0;
+    return SETSUNA_OK;
+}
+
+static setsuna_status control_run(const sn_step *s, sn_run *r);
+
+static setsuna_status control_bind_into(sn_plan_env *env, sn_graph *g, const sn_node *n, sn_arena *arena,
+                                        control_param *p, setsuna_error *err)
+{
+    p->n_formal = n->n_formal;
+    if (strcmp(n->op, "If") == 0) {
+        p->kind = CONTROL_IF;
+        SN_TRY(control_bind_body(env, g, n, "else_branch", arena, &p->body[0], err));
+        SN_TRY(control_bind_body(env, g, n, "then_branch", arena, &p->body[1], err));
+        for (int i = 0; i < 2; i++)
+            if (sn_module_graph(p->body[i].module)->n_output < n->n_out)
+                return sn_fail(err, SETSUNA_EMODEL, n->name, "a branch has fewer outputs than the If");
+        return SETSUNA_OK;
+    }
+    SN_TRY(control_bind_body(env, g, n, "body", arena, &p->body[0], err));
+    if (strcmp(n->op, "Scan") == 0) {
+        p->kind = n->opset < 9 ? CONTROL_SCAN8 : CONTROL_SCAN;
+        return control_bind_scan(n, p, arena, err);
+    }
+    p->kind = CONTROL_LOOP;
+    const sn_graph *sub = sn_module_graph(p->body[0].module);
+    p->n_state = n->n_formal > 2 ? n->n_formal - 2 : 0;
+    if (sub->n_output < 1 + p->n_state || n->n_out > sub->n_output - 1)
+        return sn_fail(err, SETSUNA_EMODEL, n->name, "the loop body has %u outputs, too few for %u carried values",
+                       sub->n_output, p->n_state);
+    p->n_scan_out = sub->n_output - 1 - p->n_state;
+    return SETSUNA_OK;
+}
+
+setsuna_status sn_control_bind(sn_plan_env *env, sn_graph *g, const sn_node *n, sn_arena *arena, sn_step *s,
+                               setsuna_error *err)
+{
+    control_param *p = sn_arena_alloc(arena, sizeof *p);
+    if (!p)
+        return SETSUNA_ENOMEM;
+    setsuna_status status = control_bind_into(env, g, n, arena, p, err);
+    s->param = p;
+    s->run = control_run; /* marks the step as ours, for release */
+    s->kernel = "control";
+    if (status != SETSUNA_OK) {
+        sn_control_release(s);
+        s->run = NULL;
+    }
+    return status;
+}
+
+void sn_control_release(const sn_step *s)
+{
+    if (s->run != control_run)
+        return;
+    const control_param *p = s->param;
+    for (int i = 0; i < 2; i++)
+        sn_module_destroy(p->body[i].module);
+}
+
+/* ---- state ----------------------------------------------------------------------------------------- */
+
+static void control_buffers_free(const sn_allocator *a, control_buffer *b, uint32_t n)
+{
+    for (uint32_t i = 0; b && i < n; i++)
+        sn_free(a, b[i].data);
+    sn_free(a, b);
+}
+
+void sn_control_state_destroy(sn_control_state *c)
+{
+    if (!c)
+        return;
+    const sn_allocator *a = c->allocator;
+    sn_exec_destroy(c->exec[0]);
+    sn_exec_destroy(c->exec[1]);
+    control_buffers_free(a, c->carry, c->n_carry);
+    control_buffers_free(a, c->stack, c->n_stack);
+    control_buffers_free(a, c->slice, c->n_slice);
+    sn_free(a, c->in);
+    sn_free(a, c->out);
+    sn_free(a, c);
+}
+
+static setsuna_status control_state(const sn_step *s, sn_run *r, sn_control_state **out)
+{
+    sn_control_state **at = sn_exec_control_state(r, s);
+    if (*at) {
+        *out = *at;
+        return SETSUNA_OK;
+    }
+    const control_param *p = s->param;
+    const sn_allocator *a = sn_exec_env(r)->allocator;
+    sn_control_state *c = sn_alloc_zero(a, sizeof *c);
+    if (!c)
+        return sn_run_fail(s, r, SETSUNA_ENOMEM, "out of memory");
+    *at = c; /* from here on the frame frees it, whatever is missing */
+    c->allocator = a;
+    uint32_t n_in = 1, n_out = 1;
+    for (int i = 0; i < 2 && p->body[i].module; i++) {
+        const sn_graph *g = sn_module_graph(p->body[i].module);
+        n_in = g->n_input > n_in ? g->n_input : n_in;
+        n_out = g->n_output > n_out ? g->n_output : n_out;
+    }
+    c->in = sn_alloc_zero(a, n_in * sizeof *c->in);
+    c->out = sn_alloc_zero(a, n_out * sizeof *c->out);
+    c->carry = sn_alloc_zero(a, (p->n_state + 1) * sizeof *c->carry);
+    c->stack = sn_alloc_zero(a, (p->n_scan_out + 1) * sizeof *c->stack);
+    c->slice = sn_alloc_zero(a, (p->n_scan + 1) * sizeof *c->slice);
+    if (!c->in || !c->out || !c->carry || !c->stack || !c->slice) {
+        sn_control_state_destroy(c);
+        *at = NULL;
+        return sn_run_fail(s, r, SETSUNA_ENOMEM, "out of memory");
+    }
+    c->n_carry = p->n_state;
+    c->n_stack = p->n_scan_out;
+    c->n_slice = p->n_scan;
+    *out = c;
+    return SETSUNA_OK;
+}
+
+/* Runs body i with formal arguments; captured ones come from the node's own slots. */
+static setsuna_status control_call(const sn_step *s, sn_run *r, sn_control_state *c, int i,
+                                   const setsuna_tensor *formal)
+{
+    const control_param *p = s->param;
+    const control_body *body = &p->body[i];
+    if (!c->exec[i])
+        SN_TRY(sn_exec_create(sn_exec_env(r), body->module, r->pool, &c->exec[i]));
+    for (uint32_t k = 0; k < body->n_input; k++) {
+        if (body->from[k] < UINT32_MAX / 2) {
+            c->in[k] = formal[body->from[k]];
+            continue;
+        }
+        uint32_t slot = s->in[p->n_formal + (body->from[k] - UINT32_MAX / 2)];
+        c->in[k] = r->desc[slot];
+        c->in[k].data = r->slot[slot];
+    }
+    return sn_exec_run(c->exec[i], c->in, c->out, r->err);
+}
+
+static setsuna_tensor control_input(const sn_step *s, const sn_run *r, uint32_t i)
+{
+    setsuna_tensor t = {0};
+    if (i < s->n_in && s->in[i] != SN_NONE) {
+        t = r->desc[s->in[i]];
+        t.data = r->slot[s->in[i]];
+    }
+    return t;
+}
+
+/* Makes room for bytes, keeping the first keep bytes. */
+static setsuna_status control_reserve(const sn_step *s, sn_run *r, control_buffer *b, size_t bytes, size_t keep)
+{
+    const sn_plan_env *env = sn_exec_env(r);
+    if (bytes <= b->cap_bytes && b->data)
+        return SETSUNA_OK;
+    if (bytes > env->memory_limit_bytes)
+        return sn_run_fail(s, r, SETSUNA_ELIMIT, "a value grows beyond the memory limit of %zu bytes",
+                           env->memory_limit_bytes);
+    size_t cap = bytes + bytes / 2 + SN_ALIGN;
+    void *data = sn_alloc(env->allocator, cap);
+    if (!data)
+        return sn_run_fail(s, r, SETSUNA_ENOMEM, "no memory for %zu bytes", cap);
+    if (keep)
+        memcpy(data, b->data, keep);
+    sn_free(env->allocator, b->data);
+    b->data = data;
+    b->cap_bytes = cap;
+    return SETSUNA_OK;
+}
+
+static setsuna_status control_keep(const sn_step *s, sn_run *r, control_buffer *b, const setsuna_tensor *t)
+{
+    SN_TRY(control_reserve(s, r, b, t->size_bytes, 0));
+    if (t->size_bytes)
+        memcpy(b->data, t->data, t->size_bytes);
+    b->t = *t;
+    b->t.data = b->data;
+    return SETSUNA_OK;
+}
+
+static setsuna_status control_return(const sn_step *s, sn_run *r, uint32_t i, const setsuna_tensor *t)
+{
+    void *data;
+    SN_TRY(sn_run_output(s, r, i, t->dtype, &t->shape, &data));
+    if (data && t->size_bytes)
+        memcpy(data, t->data, t->size_bytes);
+    return SETSUNA_OK;
+}
+
+/* ---- If -------------------------------------------------------------------------------------------- */
+
+static setsuna_status control_run_if(const sn_step *s, sn_run *r, sn_control_state *c)
+{
+    setsuna_tensor cond = control_input(s, r, 0);
+    if (cond.dtype != SETSUNA_BOOL || cond.size_bytes != 1)
+        return sn_run_fail(s, r, SETSUNA_ESHAPE, "the condition must be one bool");
+    SN_TRY(control_call(s, r, c, *(const uint8_t *)cond.data != 0, NULL));
+    for (uint32_t k = 0; k < s->n_out; k++)
+        SN_TRY(control_return(s, r, k, &c->out[k]));
+    return SETSUNA_OK;
+}
+
+/* ---- stacking, shared by Loop and Scan --------------------------------------------------------------- */
+
+/* Appends t to the stack of output k: [turns, shape of t]. */
+static setsuna_status control_append(const sn_step *s, sn_run *r, control_buffer *b, const setsuna_tensor *t,
+                                     int64_t turn)
+{
+    if (turn == 0)
+        b->t = (setsuna_tensor){t->dtype, t->shape, NULL, 0};
+    if (t->dtype != b->t.dtype || !sn_shape_equal(&t->shape, &b->t.shape) || t->shape.rank >= SETSUNA_RANK_MAX)
+        return sn_run_fail(s, r, SETSUNA_ESHAPE, "a stacked output changes its shape from turn to turn");
+    size_t have = b->t.size_bytes, need;
+    if (!sn_add_size(have, t->size_bytes, &need))
+        return sn_run_fail(s, r, SETSUNA_ELIMIT, "a stacked output grows too large");
+    SN_TRY(control_reserve(s, r, b, need, have));
+    if (t->size_bytes)
+        memcpy((char *)b->data + have, t->data, t->size_bytes);
+    b->t.size_bytes = need;
+    return SETSUNA_OK;
+}
+
+/* Gives stack k as node output i, with the turns along `axis`; element shape and type are b->t's. */
+static setsuna_status control_return_stack(const sn_step *s, sn_run *r, uint32_t i, const control_buffer *b,
+                                           int64_t turns, int32_t axis, bool backward)
+{
+    setsuna_shape shape = {.rank = b->t.shape.rank + 1};
+    int32_t at;
+    if (!sn_axis_normalize(axis, shape.rank, &at))
+        return sn_run_fail(s, r, SETSUNA_ESHAPE, "output axis %d is out of range", axis);
+    size_t outer = 1, inner = setsuna_dtype_size(b->t.dtype);
+    for (int d = 0; d < shape.rank; d++) {
+        shape.dim[d] = d < at ? b->t.shape.dim[d] : d == at ? turns : b->t.shape.dim[d - 1];
+        if (d < at)
+            outer *= (size_t)shape.dim[d];
+        else if (d > at)
+            inner *= (size_t)shape.dim[d];
+    }
+    char *out;
+    void *data;
+    SN_TRY(sn_run_output(s, r, i, b->t.dtype, &shape, &data));
+    out = data;
+    if (!out)
+        return SETSUNA_OK;
+    for (int64_t t = 0; t < turns; t++) {
+        const char *from = (const char *)b->data + (size_t)t * outer * inner;
+        size_t to = (size_t)(backward ? turns - 1 - t : t);
+        for (size_t o = 0; o < outer && inner; o++)
+            memcpy(out + (o * (size_t)turns + to) * inner, from + o * inner, inner);
+    }
+    return SETSUNA_OK;
+}
+
+/* ---- Loop ------------------------------------------------------------------------------------------ */
+
+/* A stacked output of a loop that never turned: element type and shape as the body declares them, 0 turns. */
+static setsuna_status control_return_empty(const sn_step *s, sn_run *r, uint32_t i, const sn_graph *body, uint32_t out)
+{
+    const sn_value *v = &body->value[body->output[out]];
+    setsuna_shape shape = {.rank = 1};
+    if (v->dtype == SETSUNA_DTYPE_NONE)
+        return sn_run_fail(s, r, SETSUNA_ESHAPE,
+                           "the loop never ran and its body does not declare the type of output %u", out);
+    for (int d = 0; v->has_shape && d < v->shape.rank && shape.rank < SETSUNA_RANK_MAX; d++)
+        shape.dim[shape.rank++] = v->shape.dim[d] < 0 ? 0 : v->shape.dim[d];
+    void *data;
+    return sn_run_output(s, r, i, v->dtype, &shape, &data);
+}
+
+static setsuna_status control_run_loop(const sn_step *s, sn_run *r, sn_control_state *c)
+{
+    const control_param *p = s->param;
+    setsuna_tensor max = control_input(s, r, 0), cond = control_input(s, r, 1);
+    int64_t trips = INT64_MAX, turn = 0;
+    uint8_t go = 1;
+    if ((max.dtype && (max.dtype != SETSUNA_I64 || max.size_bytes != 8)) ||
+        (cond.dtype && (cond.dtype != SETSUNA_BOOL || cond.size_bytes != 1)))
+        return sn_run_fail(s, r, SETSUNA_ESHAPE, "the trip count must be one i64 and the condition one bool");
+    if (max.dtype)
+        trips = *(const int64_t *)max.data;
+    if (cond.dtype)
+        go = *(const uint8_t *)cond.data;
+    for (uint32_t k = 0; k < p->n_state; k++) {
+        setsuna_tensor t = control_input(s, r, 2 + k);
+        SN_TRY(control_keep(s, r, &c->carry[k], &t));
+    }
+    setsuna_tensor formal[2 + SN_OP_IN_MAX];
+    for (; turn < trips && go; turn++) {
+        if (turn >= CONTROL_TRIPS_MAX)
+            return sn_run_fail(s, r, SETSUNA_ELIMIT, "the loop turns more than %d times", CONTROL_TRIPS_MAX);
+        uint8_t always = 1;
+        formal[0] = (setsuna_tensor){SETSUNA_I64, {0}, &turn, 8};
+        formal[1] = (setsuna_tensor){SETSUNA_BOOL, {0}, &always, 1};
+        for (uint32_t k = 0; k < p->n_state; k++)
+            formal[2 + k] = c->carry[k].t;
+        SN_TRY(control_call(s, r, c, 0, formal));
+        if (c->out[0].dtype != SETSUNA_BOOL || c->out[0].size_bytes != 1)
+            return sn_run_fail(s, r, SETSUNA_ESHAPE, "the body's condition must be one bool");
+        go = *(const uint8_t *)c->out[0].data;
+        for (uint32_t k = 0; k < p->n_scan_out; k++)
+            SN_TRY(control_append(s, r, &c->stack[k], &c->out[1 + p->n_state + k], turn));
+        for (uint32_t k = 0; k < p->n_state; k++)
+            SN_TRY(control_keep(s, r, &c->carry[k], &c->out[1 + k]));
+    }
+    for (uint32_t k = 0; k < s->n_out; k++) {
+        if (k < p->n_state)
+            SN_TRY(control_return(s, r, k, &c->carry[k].t));
+        else if (turn)
+            SN_TRY(control_return_stack(s, r, k, &c->stack[k - p->n_state], turn, 0, false));
+        else
+            SN_TRY(control_return_empty(s, r, k, sn_module_graph(p->body[0].module), 1 + k));
+    }
+    return SETSUNA_OK;
+}
+
+/* ---- Scan ------------------------------------------------------------------------------------------ */
+
+/* Slice `index` of t along axis (normalised), without that axis; copied where it is not contiguous. */
+static setsuna_status control_slice(const sn_step *s, sn_run *r, control_buffer *b, const setsuna_tensor *t,
+                                    int32_t axis, int64_t index, setsuna_tensor *out)
+{
+    size_t outer = 1, inner = setsuna_dtype_size(t->dtype);
+    *out = (setsuna_tensor){t->dtype, {.rank = t->shape.rank - 1}, NULL, 0};
+    for (int d = 0; d < t->shape.rank; d++) {
+        if (d < axis)
+            outer *= (size_t)t->shape.dim[d];
+        else if (d > axis)
+            inner *= (size_t)t->shape.dim[d];
+        if (d != axis)
+            out->shape.dim[d < axis ? d : d - 1] = t->shape.dim[d];
+    }
+    out->size_bytes = outer * inner;
+    size_t row = (size_t)t->shape.dim[axis] * inner;
+    if (outer == 1) {
+        out->data = (char *)t->data + (size_t)index * inner;
+        return SETSUNA_OK;
+    }
+    SN_TRY(control_reserve(s, r, b, out->size_bytes, 0));
+    for (size_t o = 0; o < outer && inner; o++)
+        memcpy((char *)b->data + o * inner, (const char *)t->data + o * row + (size_t)index * inner, inner);
+    out->data = b->data;
+    return SETSUNA_OK;
+}
+
+/* The turns of one sequence: scan inputs are sliced along axis, results stay in carry and stack. */
+static setsuna_status control_scan_sequence(const sn_step *s, sn_run *r, sn_control_state *c,
+                                            const setsuna_tensor *scan, const int32_t *axis, int64_t turns)
+{
+    const control_param *p = s->param;
+    setsuna_tensor formal[SN_OP_IN_MAX];
+    for (int64_t turn = 0; turn < turns; turn++) {
+        for (uint32_t k = 0; k < p->n_state; k++)
+            formal[k] = c->carry[k].t;
+        for (uint32_t k = 0; k < p->n_scan; k++)
+            SN_TRY(control_slice(s, r, &c->slice[k], &scan[k], axis[k], p->in_backward[k] ? turns - 1 - turn : turn,
+                                 &formal[p->n_state + k]));
+        SN_TRY(control_call(s, r, c, 0, formal));
+        for (uint32_t k = 0; k < p->n_scan_out; k++)
+            SN_TRY(control_append(s, r, &c->stack[k], &c->out[p->n_state + k], turn));
+        for (uint32_t k = 0; k < p->n_state; k++)
+            SN_TRY(control_keep(s, r, &c->carry[k], &c->out[k]));
+    }
+    return SETSUNA_OK;
+}
+
+static setsuna_status control_run_scan(const sn_step *s, sn_run *r, sn_control_state *c)
+{
+    const control_param *p = s->param;
+    setsuna_tensor scan[SN_OP_IN_MAX];
+    int32_t axis[SN_OP_IN_MAX];
+    int64_t turns = -1;
+    for (uint32_t k = 0; k < p->n_state; k++) {
+        setsuna_tensor t = control_input(s, r, k);
+        SN_TRY(control_keep(s, r, &c->carry[k], &t));
+    }
+    for (uint32_t k = 0; k < p->n_scan; k++) {
+        scan[k] = control_input(s, r, p->n_state + k);
+        if (!sn_axis_normalize(p->in_axis[k], scan[k].shape.rank, &axis[k]))
+            return sn_run_fail(s, r, SETSUNA_ESHAPE, "scan input %u has no axis %d", k, p->in_axis[k]);
+        int64_t len = scan[k].shape.dim[axis[k]];
+        if (turns >= 0 && len != turns)
+            return sn_run_fail(s, r, SETSUNA_ESHAPE, "scan inputs have different lengths");
+        turns = len;
+    }
+    if (turns > CONTROL_TRIPS_MAX)
+        return sn_run_fail(s, r, SETSUNA_ELIMIT, "the scan turns more than %d times", CONTROL_TRIPS_MAX);
+    SN_TRY(control_scan_sequence(s, r, c, scan, axis, turns));
+    for (uint32_t k = 0; k < s->n_out; k++) {
+        uint32_t o = k - p->n_state;
+        if (k < p->n_state)
+            SN_TRY(control_return(s, r, k, &c->carry[k].t));
+        else if (turns)
+            SN_TRY(control_return_stack(s, r, k, &c->stack[o], turns, p->out_axis[o], p->out_backward[o]));
+        else
+            SN_TRY(control_return_empty(s, r, k, sn_module_graph(p->body[0].module), k));
+    }
+    return SETSUNA_OK;
+}
+
+/* Item b of the batch (axis 0). */
+static setsuna_tensor control_batch_item(const setsuna_tensor *t, int64_t b)
+{
+    setsuna_tensor one = {t->dtype, {.rank = t->shape.rank - 1}, NULL, 0};
+    for (int d = 1; d < t->shape.rank; d++)
+        one.shape.dim[d - 1] = t->shape.dim[d];
+    one.size_bytes = t->shape.dim[0] ? t->size_bytes / (size_t)t->shape.dim[0] : 0;
+    one.data = (char *)t->data + (size_t)b * one.size_bytes;
+    return one;
+}
+
+/* Copies item b into node output k, whose other items come from earlier calls; shorter sequences end in zeros. */
+static setsuna_status control_batch_store(const sn_step *s, sn_run *r, uint32_t k, const setsuna_tensor *item,
+                                          int64_t len, bool stacked, int64_t b, int64_t batch)
+{
+    setsuna_shape shape = {.rank = item->shape.rank + 1 + stacked};
+    if (shape.rank > SETSUNA_RANK_MAX)
+        return sn_run_fail(s, r, SETSUNA_ELIMIT, "output rank above %d", SETSUNA_RANK_MAX);
+    shape.dim[0] = batch;
+    shape.dim[1] = len;
+    for (int d = 0; d < item->shape.rank; d++)
+        shape.dim[1 + stacked + d] = item->shape.dim[d];
+    void *data = sn_out(s, r, k);
+    if (b == 0)
+        SN_TRY(sn_run_output(s, r, k, item->dtype, &shape, &data));
+    size_t bytes;
+    if (!data || !sn_tensor_bytes(item->dtype, &shape, &bytes) || !batch)
+        return SETSUNA_OK;
+    size_t each = bytes / (size_t)batch, have = item->size_bytes < each ? item->size_bytes : each;
+    char *at = (char *)data + (size_t)b * each;
+    if (have)
+        memcpy(at, item->data, have);
+    if (each > have)
+        memset(at + have, 0, each - have);
+    return SETSUNA_OK;
+}
+
+static setsuna_status control_run_scan8(const sn_step *s, sn_run *r, sn_control_state *c)
+{
+    const control_param *p = s->param;
+    setsuna_tensor lens = control_input(s, r, 0), first = control_input(s, r, 1 + p->n_state);
+    setsuna_tensor scan[SN_OP_IN_MAX];
+    const int32_t axis[SN_OP_IN_MAX] = {0};
+    if (first.shape.rank < 2)
+        return sn_run_fail(s, r, SETSUNA_ESHAPE, "scan inputs need a batch and a sequence axis");
+    int64_t batch = first.shape.dim[0], longest = first.shape.dim[1];
+    if (longest > CONTROL_TRIPS_MAX ||
+        (lens.dtype && (lens.dtype != SETSUNA_I64 || lens.size_bytes / 8 != (size_t)batch)))
+        return sn_run_fail(s, r, SETSUNA_ESHAPE, "sequence lengths do not fit the scan inputs");
+    for (uint32_t k = 0; k < p->n_state + p->n_scan; k++) {
+        setsuna_tensor t = control_input(s, r, 1 + k);
+        if (t.shape.rank < 1 || t.shape.dim[0] != batch ||
+            (k >= p->n_state && (t.shape.rank < 2 || t.shape.dim[1] != longest)))
+            return sn_run_fail(s, r, SETSUNA_ESHAPE, "input %u does not fit batch %lld and length %lld", 1 + k,
+                               (long long)batch, (long long)longest);
+    }
+    for (int64_t b = 0; b < batch; b++) {
+        int64_t len = lens.dtype ? ((const int64_t *)lens.data)[b] : longest;
+        if (len < 1 || len > longest)
+            return sn_run_fail(s, r, SETSUNA_EINPUT, "sequence length %lld is not within 1 to %lld", (long long)len,
+                               (long long)longest);
+        for (uint32_t k = 0; k < p->n_state; k++) {
+            setsuna_tensor whole = control_input(s, r, 1 + k), t = control_batch_item(&whole, b);
+            SN_TRY(control_keep(s, r, &c->carry[k], &t));
+        }
+        for (uint32_t k = 0; k < p->n_scan; k++) {
+            setsuna_tensor whole = control_input(s, r, 1 + p->n_state + k);
+            scan[k] = control_batch_item(&whole, b);
+        }
+        SN_TRY(control_scan_sequence(s, r, c, scan, axis, len));
+        for (uint32_t k = 0; k < s->n_out; k++) {
+            control_buffer *from = k < p->n_state ? &c->carry[k] : &c->stack[k - p->n_state];
+            setsuna_tensor item = from->t;
+            item.data = from->data;
+            SN_TRY(control_batch_store(s, r, k, &item, longest, k >= p->n_state, b, batch));
+        }
+    }
+    return SETSUNA_OK;
+}
+
+static setsuna_status control_run(const sn_step *s, sn_run *r)
+{
+    const control_param *p = s->param;
+    sn_control_state *c = NULL;
+    SN_TRY(control_state(s, r, &c));
+    switch (p->kind) {
+    case CONTROL_IF: return control_run_if(s, r, c);
+    case CONTROL_LOOP: return control_run_loop(s, r, c);
+    case CONTROL_SCAN: return control_run_scan(s, r, c);
+    case CONTROL_SCAN8: return control_run_scan8(s, r, c);
+    }
+    return SETSUNA_EINVAL;
+}

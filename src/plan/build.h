@@ -1,0 +1,55 @@
+/* Between the files of plan/: a plan while it is made. */
+#ifndef SN_PLAN_BUILD_H
+#define SN_PLAN_BUILD_H
+
+#include "plan/plan.h"
+
+/* What propagate found out about each node of the graph. */
+typedef enum sn_node_state {
+    SN_NODE_PLANNED, /* all outputs have types and shapes */
+    SN_NODE_DYNAMIC, /* can run now, but its output shapes are known only afterwards (also If, Loop, Scan) */
+    SN_NODE_DEFERRED /* waits for the shape or value of something */
+} sn_node_state;
+
+typedef struct sn_build {
+    sn_plan_env *env;
+    sn_graph *graph;        /* the working copy, in arena */
+    sn_arena *arena;        /* of the plan: parameters and constants that stay */
+    sn_arena *scratch;      /* gone when the plan is made */
+    sn_pack_store *folding; /* packed constants of nodes that are folded: gone with the build */
+    sn_op_ctx *ctx;         /* one, reused for every node */
+    uint8_t *state;         /* sn_node_state of each node of graph, after propagate */
+    uint32_t *need;         /* values that deferred nodes must know to be planned; may repeat. From the allocator */
+    size_t n_need, cap_need;
+    size_t folded_bytes; /* constants made by folding */
+    setsuna_error *err;
+} sn_build;
+
+/* Infers, folds and inlines over b->graph in topological order; sets b->state and b->need, and the shape of every
+ * value that a planned node makes. Values that have a shape already are not inferred again.
+ * Returns OK or a failure of a node. */
+setsuna_status sn_propagate(sn_build *b);
+
+/* Fills b->ctx for a node whose inputs have shapes. */
+void sn_build_ctx(sn_build *b, const sn_node *n, const sn_op *op, sn_pack_store *store);
+
+/* Evaluates a node whose inputs are constant (or whose result follows from shapes: Shape, Size), making its outputs
+ * constants of the graph. b->ctx is filled and inferred. *done is false when the result would be too large to keep. */
+setsuna_status sn_fold_node(sn_build *b, const sn_node *n, const sn_op *op, bool dynamic, bool *done);
+
+/* Cuts b->graph after what can be planned: the deferred nodes go to a new graph (in arena) whose inputs are the values
+ * at the boundary; *rest_out is NULL when nothing is deferred. *bind_out: per input of rest. */
+setsuna_status sn_split(sn_build *b, sn_graph **rest_out, bool **bind_out);
+
+/* Replaces node `n` (an If with constant condition) by the chosen branch: nodes with values renamed into b->graph, in
+ * topological order, in scratch. The branch's outputs are renamed to the If's. */
+setsuna_status sn_inline_if(sn_build *b, const sn_node *n, sn_node **nodes_out, size_t *n_out);
+
+/* Assigns slots and arena offsets. On entry the in and out of each step are value indices of b->graph; on return they
+ * are slots. node: the graph's nodes in order; is_alias: those that made no step because their output is their input's
+ * bytes; packed: per step, the inputs that its run does not read.
+ * Sets slot, n_slot, n_dynamic, arena_bytes, live_bytes, const_bytes and output of the plan. */
+setsuna_status sn_plan_memory(sn_build *b, sn_plan *plan, const sn_node *const *node, const bool *is_alias,
+                              size_t n_node, const uint64_t *packed);
+
+#endif

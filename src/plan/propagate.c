@@ -1,0 +1,306 @@
+/* Types, shapes and constants, node by node in topological order. */
+#include "plan/build.h"
+#include "base/checked.h"
+#include <string.h>
+
+void sn_build_ctx(sn_build *b, const sn_node *n, const sn_op *op, sn_pack_store *store)
+{
+    sn_op_ctx *c = b->ctx;
+    c->node = n;
+    c->op = op;
+    c->n_in = n->n_formal;
+    c->n_out = n->n_out;
+    for (uint32_t i = 0; i < c->n_in; i++) {
+        c->in[i] = (sn_operand){0};
+        if (n->in[i] == SN_NONE)
+            continue;
+        const sn_value *v = &b->graph->value[n->in[i]];
+        c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst};
+    }
+    for (uint32_t i = 0; i < c->n_out; i++) {
+        c->out[i] = (sn_operand){0};
+        if (n->out[i] == SN_NONE)
+            continue;
+        const sn_value *v = &b->graph->value[n->out[i]];
+        c->out[i] = (sn_operand){true, v->dtype, v->shape, NULL};
+    }
+    c->cpu = b->env->cpu;
+    c->n_threads = b->env->n_threads;
+    c->arena = b->arena;
+    c->store = store;
+    c->need = 0;
+    c->packed = 0;
+    c->err = b->err;
+}
+
+/* Nodes still to be looked at. Inlining and type promotion push the nodes they made; depth is bounded by the nesting
+ * of subgraphs plus one promotion. */
+typedef struct prop_frame {
+    const sn_node *node;
+    size_t n, i;
+} prop_frame;
+
+typedef struct prop {
+    sn_build *b;
+    prop_frame stack[SN_SUBGRAPH_DEPTH_MAX + 4];
+    int top;
+    sn_node *emitted;
+    uint8_t *state;
+    size_t n_emitted, cap_emitted, cap_state;
+} prop;
+
+static setsuna_status prop_emit(prop *p, const sn_node *n, sn_node_state state)
+{
+    const sn_allocator *a = p->b->env->allocator;
+    if (p->n_emitted >= SN_NODES_MAX)
+        return sn_fail(p->b->err, SETSUNA_ELIMIT, NULL, "more than %d nodes after inlining", SN_NODES_MAX);
+    if (!sn_grow(a, &p->emitted, &p->cap_emitted, p->n_emitted + 1, sizeof *p->emitted) ||
+        !sn_grow(a, &p->state, &p->cap_state, p->n_emitted + 1, sizeof *p->state))
+        return SETSUNA_ENOMEM;
+    p->state[p->n_emitted] = (uint8_t)state;
+    p->emitted[p->n_emitted++] = *n;
+    return SETSUNA_OK;
+}
+
+static setsuna_status prop_push(prop *p, const sn_node *nodes, size_t n)
+{
+    if (p->top + 1 >= (int)(sizeof p->stack / sizeof p->stack[0]))
+        return sn_fail(p->b->err, SETSUNA_ELIMIT, NULL, "subgraphs are nested deeper than %d", SN_SUBGRAPH_DEPTH_MAX);
+    p->stack[++p->top] = (prop_frame){nodes, n, 0};
+    return SETSUNA_OK;
+}
+
+static bool prop_is_half(setsuna_dtype d)
+{
+    return d == SETSUNA_F16 || d == SETSUNA_BF16;
+}
+
+/* One Cast from `from` to `to`, into *made. */
+static setsuna_status prop_cast(sn_build *b, const sn_node *n, uint32_t from, uint32_t to, setsuna_dtype dtype,
+                                sn_node *made)
+{
+    uint32_t *io = sn_arena_array(b->graph->arena, 2, 4);
+    sn_attr *attr = sn_arena_alloc(b->graph->arena, sizeof *attr);
+    if (!io || !attr)
+        return SETSUNA_ENOMEM;
+    io[0] = from;
+    io[1] = to;
+    *attr = (sn_attr){.name = "to", .kind = SN_ATTR_INT, .i = dtype};
+    *made = (sn_node){.name = n->name,
+                      .op = "Cast",
+                      .domain = "",
+                      .opset = 13,
+                      .n_in = 1,
+                      .n_out = 1,
+                      .n_attr = 1,
+                      .n_formal = 1,
+                      .in = io,
+                      .out = io + 1,
+                      .attr = attr};
+    return SETSUNA_OK;
+}
+
+/* x16 ─▶ Op ─▶ y16   ⇒   x16 ─▶ Cast ─▶ Op(f32) ─▶ Cast ─▶ y16; outputs of other types stay as they are.
+ * b->ctx holds the node as it will be, inferred: that tells which outputs are f32. */
+static setsuna_status prop_promote(prop *p, const sn_node *n, setsuna_dtype half)
+{
+    sn_build *b = p->b;
+    sn_graph *g = b->graph;
+    sn_node *made = sn_arena_array(b->scratch, (size_t)n->n_in + n->n_out + 1, sizeof *made);
+    sn_node op = *n;
+    op.in = sn_arena_array(g->arena, n->n_in, 4);
+    op.out = sn_arena_array(g->arena, n->n_out, 4);
+    if (!made || !op.in || !op.out)
+        return SETSUNA_ENOMEM;
+    size_t k = 0;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        op.in[i] = n->in[i];
+        if (n->in[i] == SN_NONE || !prop_is_half(g->value[n->in[i]].dtype))
+            continue;
+        op.in[i] = sn_graph_add_value(g, "", SETSUNA_F32);
+        if (op.in[i] == SN_NONE)
+            return SETSUNA_ENOMEM;
+        SN_TRY(prop_cast(b, n, n->in[i], op.in[i], SETSUNA_F32, &made[k++]));
+    }
+    size_t at = k++;
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        op.out[i] = n->out[i];
+        if (n->out[i] == SN_NONE || b->ctx->out[i].dtype != SETSUNA_F32)
+            continue;
+        op.out[i] = sn_graph_add_value(g, "", SETSUNA_F32);
+        if (op.out[i] == SN_NONE)
+            return SETSUNA_ENOMEM;
+        SN_TRY(prop_cast(b, n, op.out[i], n->out[i], half, &made[k++]));
+    }
+    made[at] = op;
+    return prop_push(p, made, k);
+}
+
+static bool prop_inputs_known(const sn_graph *g, const sn_node *n)
+{
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (n->in[i] != SN_NONE && !g->value[n->in[i]].has_shape)
+            return false;
+    return true;
+}
+
+static bool prop_outputs_known(const sn_graph *g, const sn_node *n)
+{
+    for (uint32_t i = 0; i < n->n_out; i++)
+        if (n->out[i] != SN_NONE && !g->value[n->out[i]].has_shape)
+            return false;
+    return true;
+}
+
+static bool prop_inputs_const(const sn_graph *g, const sn_node *n)
+{
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (n->in[i] != SN_NONE && !g->value[n->in[i]].cst)
+            return false;
+    return true;
+}
+
+/* The value of Shape and Size follows from the input's shape alone. */
+static bool prop_is_shape_query(const sn_node *n)
+{
+    return !n->domain[0] && (strcmp(n->op, "Shape") == 0 || strcmp(n->op, "Size") == 0);
+}
+
+static setsuna_status prop_set_outputs(sn_build *b, const sn_node *n)
+{
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] == SN_NONE)
+            continue;
+        const sn_operand *o = &b->ctx->out[i];
+        size_t bytes;
+        if (o->shape.rank < 0 || o->shape.rank > SETSUNA_RANK_MAX || !sn_tensor_bytes(o->dtype, &o->shape, &bytes) ||
+            bytes > b->env->memory_limit_bytes) {
+            char text[SN_SHAPE_TEXT_MAX];
+            return sn_op_fail(b->ctx, SETSUNA_ELIMIT, "output %u, %s%s, is larger than the memory limit of %zu bytes",
+                              i, setsuna_dtype_name(o->dtype), sn_shape_text(&o->shape, text, sizeof text),
+                              b->env->memory_limit_bytes);
+        }
+        sn_value *v = &b->graph->value[n->out[i]];
+        v->dtype = o->dtype;
+        v->shape = o->shape;
+        v->has_shape = true;
+    }
+    return SETSUNA_OK;
+}
+
+static setsuna_status prop_defer(prop *p, const sn_node *n, uint32_t need)
+{
+    sn_build *b = p->b;
+    uint32_t v = n->in[need];
+    if (b->graph->value[v].cst)
+        return sn_op_fail(b->ctx, SETSUNA_EUNSUPPORTED, "input %u cannot be interpreted", need);
+    if (!sn_grow(b->env->allocator, &b->need, &b->cap_need, b->n_need + 1, sizeof *b->need))
+        return SETSUNA_ENOMEM;
+    b->need[b->n_need++] = v;
+    return prop_emit(p, n, SN_NODE_DEFERRED);
+}
+
+static setsuna_status prop_control(prop *p, const sn_node *n)
+{
+    sn_build *b = p->b;
+    if (strcmp(n->op, "If") == 0 && n->in[0] != SN_NONE && b->graph->value[n->in[0]].cst) {
+        sn_node *nodes;
+        size_t count;
+        SN_TRY(sn_inline_if(b, n, &nodes, &count));
+        return prop_push(p, nodes, count);
+    }
+    return prop_emit(p, n, prop_inputs_known(b->graph, n) ? SN_NODE_DYNAMIC : SN_NODE_DEFERRED);
+}
+
+/* The half type that makes this node a case for promotion, or NONE. */
+static setsuna_dtype prop_half_of(const sn_graph *g, const sn_node *n, const sn_op *op)
+{
+    for (uint32_t i = 0; (op->flags & SN_OP_F16_AS_F32) && i < n->n_in; i++)
+        if (n->in[i] != SN_NONE && prop_is_half(g->value[n->in[i]].dtype))
+            return g->value[n->in[i]].dtype;
+    return SETSUNA_DTYPE_NONE;
+}
+
+static setsuna_status prop_visit(prop *p, const sn_node *n)
+{
+    sn_build *b = p->b;
+    sn_graph *g = b->graph;
+    if (n->n_out && prop_outputs_known(g, n))
+        return prop_emit(p, n, SN_NODE_PLANNED);
+    const sn_op *op = NULL;
+    SN_TRY(sn_op_check(n, &op, b->err));
+    if (op->flags & SN_OP_CONTROL)
+        return prop_control(p, n);
+    if (!prop_inputs_known(g, n))
+        return prop_emit(p, n, SN_NODE_DEFERRED);
+    setsuna_dtype half = prop_half_of(g, n, op);
+    sn_build_ctx(b, n, op, b->folding);
+    for (uint32_t i = 0; half && i < b->ctx->n_in; i++)
+        if (b->ctx->in[i].present && prop_is_half(b->ctx->in[i].dtype)) {
+            b->ctx->in[i].dtype = SETSUNA_F32;
+            b->ctx->in[i].cst = NULL;
+        }
+    int answer = op->infer(b->ctx);
+    if (answer < 0)
+        return (setsuna_status)answer;
+    if (answer == SN_INFER_NEED_VALUE)
+        return prop_defer(p, n, b->ctx->need);
+    if (half)
+        return prop_promote(p, n, half);
+    bool foldable = !(op->flags & SN_OP_RANDOM) && (prop_inputs_const(g, n) || prop_is_shape_query(n)), folded = false;
+    bool dynamic = answer == SN_INFER_DYNAMIC;
+    if (!dynamic)
+        SN_TRY(prop_set_outputs(b, n));
+    if (foldable)
+        SN_TRY(sn_fold_node(b, n, op, dynamic, &folded));
+    if (folded)
+        return SETSUNA_OK;
+    for (uint32_t i = 0; dynamic && i < n->n_out; i++)
+        if (n->out[i] != SN_NONE)
+            g->value[n->out[i]].dtype = b->ctx->out[i].dtype;
+    return prop_emit(p, n, dynamic ? SN_NODE_DYNAMIC : SN_NODE_PLANNED);
+}
+
+static setsuna_status prop_all(prop *p)
+{
+    SN_TRY(prop_push(p, p->b->graph->node, p->b->graph->n_node));
+    while (p->top >= 0) {
+        prop_frame *f = &p->stack[p->top];
+        if (f->i == f->n) {
+            p->top--;
+            continue;
+        }
+        const sn_node *n = &f->node[f->i++];
+        setsuna_status status = n->dead ? SETSUNA_OK : prop_visit(p, n);
+        if (status != SETSUNA_OK)
+            return sn_fail_at(p->b->err, status, "node '%.120s' (%.60s, opset %d)", n->name, n->op, n->opset);
+    }
+    return SETSUNA_OK;
+}
+
+setsuna_status sn_propagate(sn_build *b)
+{
+    prop p = {.b = b, .top = -1};
+    sn_graph *g = b->graph;
+    b->n_need = 0;
+    setsuna_status status = prop_all(&p);
+    if (status == SETSUNA_OK) {
+        if (p.n_emitted > g->cap_node) {
+            g->node = sn_arena_array(g->arena, p.n_emitted, sizeof *g->node);
+            g->cap_node = p.n_emitted;
+        }
+        b->state = sn_arena_array(b->scratch, p.n_emitted, 1);
+        if (g->node && b->state) {
+            if (p.n_emitted) {
+                memcpy(g->node, p.emitted, p.n_emitted * sizeof *g->node);
+                memcpy(b->state, p.state, p.n_emitted);
+            }
+            g->n_node = p.n_emitted;
+        } else {
+            status = SETSUNA_ENOMEM;
+        }
+    }
+    sn_free(b->env->allocator, p.emitted);
+    sn_free(b->env->allocator, p.state);
+    return status;
+}
