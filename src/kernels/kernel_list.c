@@ -10,6 +10,7 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/transpose.inc"
 #include "kernels/gemm.inc"
 #include "kernels/qlinear.inc"
+#include "kernels/pool.inc"
 #undef KERNEL
     {0},
 };
