@@ -201,8 +201,9 @@ static void inspect_print_plan(const inspect *in, const sn_plan *p, const sn_pla
         bytes += p->step[i].bytes;
     }
     char a[SN_HUMAN_MAX], b[SN_HUMAN_MAX], c[SN_HUMAN_MAX], d[SN_HUMAN_MAX], e[SN_HUMAN_MAX];
-    printf("\n  plan     %zu steps at level %s, %u thread%s%s\n", p->n_step, sn_cpu_level_name(env->cpu), env->n_threads,
-           env->n_threads == 1 ? "" : "s", p->rest ? "; further segments are planned when their shapes are known" : "");
+    printf("\n  plan     %zu steps at level %s, %u thread%s%s\n", p->n_step, sn_cpu_level_name(env->cpu),
+           env->n_threads, env->n_threads == 1 ? "" : "s",
+           p->rest ? "; further segments are planned when their shapes are known" : "");
     printf("  compute  %.4g GFLOP, %s moved between memory and steps\n", flops * 1e-9,
            sn_human_bytes(a, (uint64_t)bytes));
     printf("  memory   %s workspace (%s live at once) + %s scratch + %s packed weights\n",
