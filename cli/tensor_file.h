@@ -9,7 +9,8 @@
  * Returns OK, EINPUT, ENOTFOUND, EIO, ELIMIT, EUNSUPPORTED, ENOMEM; *out is untouched on failure. */
 setsuna_status sn_cli_tensor_read(const char *path, setsuna_tensor *out, setsuna_error *err);
 
-/* Writes DIR/NAME.npy; characters of name that are no good in a file name become '_'. Returns OK, EIO, ENOMEM, EUNSUPPORTED. */
+/* Writes DIR/NAME.npy; characters of name that are no good in a file name become '_'. Returns OK, EIO, ENOMEM,
+ * EUNSUPPORTED. */
 setsuna_status sn_cli_tensor_write(const char *dir, const char *name, const setsuna_tensor *t, setsuna_error *err);
 
 #endif

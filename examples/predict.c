@@ -11,9 +11,8 @@ int main(int argc, char **argv)
     setsuna_model *model = NULL;
     setsuna_session *session = NULL;
     setsuna_tensor inputs[16] = {0}, outputs[16] = {0};
-    int failed = argc != 2 || setsuna_model_open(argv[1], NULL, &model, &error) ||
-                 setsuna_model_inputs(model) > 16 || setsuna_model_outputs(model) > 16 ||
-                 setsuna_session_create(model, &session, &error);
+    int failed = argc != 2 || setsuna_model_open(argv[1], NULL, &model, &error) || setsuna_model_inputs(model) > 16 ||
+                 setsuna_model_outputs(model) > 16 || setsuna_session_create(model, &session, &error);
     for (uint32_t i = 0; !failed && i < setsuna_model_inputs(model); i++) {
         setsuna_io io;
         setsuna_model_input(model, i, &io);

@@ -32,7 +32,7 @@ typedef struct setsuna_options {
 typedef struct setsuna_io {
     const char *name; /* lives as long as the model */
     setsuna_dtype dtype;
-    int has_shape;    /* 0: even the rank is free */
+    int has_shape; /* 0: even the rank is free */
     setsuna_shape shape;
 } setsuna_io;
 
@@ -73,7 +73,8 @@ SETSUNA_API setsuna_status setsuna_session_prepare(setsuna_session *session, con
  * call, aligned to its element, and must not lie in an output of this session. Output data belongs to the session, is
  * valid until its next run, and must not be written to. With shapes seen before and one thread, the native engine
  * allocates nothing and makes no system call.
- * Returns OK, ESHAPE (names the input), EINVAL, EINPUT (data that an operator refuses), EUNSUPPORTED, ELIMIT, ENOMEM. */
+ * Returns OK, ESHAPE (names the input), EINVAL, EINPUT (data that an operator refuses), EUNSUPPORTED, ELIMIT, ENOMEM.
+ */
 SETSUNA_API setsuna_status setsuna_session_run(setsuna_session *session, const setsuna_tensor *inputs,
                                                setsuna_tensor *outputs, setsuna_error *error);
 

@@ -346,6 +346,7 @@ setsuna_status sn_exec_prepare(sn_exec *e, const setsuna_tensor *inputs, setsuna
 {
     exec_frame *f;
     SN_TRY(level_frame(e, &e->top, inputs, &f, err));
+    e->last_plan = f->plan;
     level_prefault(&e->top);
     return SETSUNA_OK;
 }

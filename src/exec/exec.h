@@ -32,7 +32,7 @@ setsuna_status sn_exec_run(sn_exec *e, const setsuna_tensor *inputs, setsuna_ten
 /* Bytes of workspace held now. */
 size_t sn_exec_size_bytes(const sn_exec *e);
 
-/* The plan that the last run began with (borrowed; NULL before the first run). */
+/* The plan that the last run began with, or that was prepared last (borrowed; NULL before). */
 const sn_plan *sn_exec_last_plan(const sn_exec *e);
 
 /* For sn_plan_env: If, Loop and Scan. */

@@ -1,0 +1,14 @@
+#include "kernels/gemm.h"
+
+void sn_gemm_table_init(sn_gemm_table *t, sn_cpu_level level)
+{
+    *t = (sn_gemm_table){4, 8, sn_gemm_f32_4x8_ref, "sn_gemm_f32_4x8_ref"};
+#if defined(__x86_64__)
+    if (level >= SN_CPU_AVX2)
+        *t = (sn_gemm_table){6, 16, sn_gemm_f32_6x16_avx2, "sn_gemm_f32_6x16_avx2"};
+    if (level >= SN_CPU_AVX512)
+        *t = (sn_gemm_table){14, 32, sn_gemm_f32_14x32_avx512, "sn_gemm_f32_14x32_avx512"};
+#else
+    (void)level;
+#endif
+}

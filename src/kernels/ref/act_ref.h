@@ -1,0 +1,34 @@
+/* Activations in plain C: the specification of SN_ACT_LIST. */
+#ifndef SN_KERNELS_REF_ACT_REF_H
+#define SN_KERNELS_REF_ACT_REF_H
+
+#include "kernels/activation.h"
+#include <math.h>
+
+static inline float sn_act_f32_ref(float x, sn_act act)
+{
+    switch (act.kind) {
+    case SN_ACT_RELU: return x > 0 || x != x ? x : 0;
+    case SN_ACT_LEAKY_RELU: return x < 0 ? act.alpha * x : x;
+    case SN_ACT_CLIP: return x < act.alpha ? act.alpha : x > act.beta ? act.beta : x;
+    case SN_ACT_SIGMOID: return 1 / (1 + expf(-x));
+    case SN_ACT_TANH: return tanhf(x);
+    case SN_ACT_SILU: return x / (1 + expf(-act.alpha * x));
+    case SN_ACT_GELU: return 0.5f * x * (1 + erff(x * 0.70710678f));
+    /* sqrt(2/pi) and 0.044715: Hendrycks & Gimpel 2016, eq. 2 */
+    case SN_ACT_GELU_TANH: return 0.5f * x * (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
+    case SN_ACT_HARD_SIGMOID: {
+        float y = act.alpha * x + act.beta;
+        return y < 0 ? 0 : y > 1 ? 1 : y;
+    }
+    case SN_ACT_HARD_SWISH: {
+        float y = x / 6 + 0.5f;
+        return x * (y < 0 ? 0 : y > 1 ? 1 : y);
+    }
+    case SN_ACT_NONE:
+    case SN_ACT_KINDS: break;
+    }
+    return x;
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* What one run of `setsuna bench` found, and its JSON object (docs/json.md, docs/bench.schema.json). */
+#ifndef SN_REPORT_BENCH_RESULT_H
+#define SN_REPORT_BENCH_RESULT_H
+
+#include "ledger/book.h"
+#include "report/json.h"
+#include "report/sha256.h"
+#include <setsuna/tensor.h>
+
+/* One output of the last measured run. */
+typedef struct sn_bench_output {
+    const char *name;
+    setsuna_dtype dtype;
+    setsuna_shape shape;
+    char sha256[SN_SHA256_TEXT_MAX]; /* of its bytes in memory order: sn_sha256_text */
+} sn_bench_output;
+
+/* All pointers are borrowed. Texts from files need not be UTF-8. */
+typedef struct sn_bench_result {
+    const char *setsuna; /* version of Setsuna */
+    const char *model;   /* as the user named it: file of a model or a pipeline */
+    const char *engine;  /* sn_model_engine */
+    uint32_t threads;
+    const char *cpu_level; /* that the kernels were chosen for */
+    double throughput_per_s;
+    uint64_t load_ns;        /* file to ready session */
+    uint64_t first_ns;       /* the first prediction after it, warm-up included in none of the other figures */
+    uint64_t peak_rss_bytes; /* of the process */
+    sn_book_summary ledger;  /* of the measured runs: latencies, stages, unexplained */
+    const sn_bench_output *outputs;
+    size_t n_outputs;
+} sn_bench_result;
+
+/* Writes the object as the writer's next value; the caller may put it into something larger and finishes w. */
+void sn_bench_result_write_json(const sn_bench_result *r, sn_json *w);
+
+#endif
