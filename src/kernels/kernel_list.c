@@ -6,11 +6,11 @@ static const sn_kernel_info all_kernels[] = {
 /* families, sorted: */
 #include "kernels/convert.inc"
 #include "kernels/elementwise.inc"
+#include "kernels/gemm.inc"
+#include "kernels/pool.inc"
+#include "kernels/qlinear.inc"
 #include "kernels/reduce.inc"
 #include "kernels/transpose.inc"
-#include "kernels/gemm.inc"
-#include "kernels/qlinear.inc"
-#include "kernels/pool.inc"
 #undef KERNEL
     {0},
 };

@@ -5,6 +5,7 @@
 #define SN_KERNELS_TRANSPOSE_H
 
 #include "base/cpu.h"
+#include <stddef.h>
 #include <stdint.h>
 
 /* dst (cols,rows) = transpose of src (rows,cols):  dst[c * ldd + r] = src[r * lds + c]
