@@ -24,7 +24,11 @@ void sn_transpose_table_init(sn_transpose_table *t, sn_cpu_level level);
 /* The entry for elements of size_bytes (1, 2, 4, 8, 16). */
 static inline sn_transpose_fn *sn_transpose_by_size(const sn_transpose_table *t, size_t size_bytes)
 {
-    return size_bytes == 1 ? t->x1 : size_bytes == 2 ? t->x2 : size_bytes == 4 ? t->x4 : size_bytes == 8 ? t->x8 : t->x16;
+    return size_bytes == 1   ? t->x1
+           : size_bytes == 2 ? t->x2
+           : size_bytes == 4 ? t->x4
+           : size_bytes == 8 ? t->x8
+                             : t->x16;
 }
 
 #define KERNEL(family, entry, level, symbol, numerics) sn_transpose_fn symbol;

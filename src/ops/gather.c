@@ -143,8 +143,8 @@ static setsuna_status gather_elements_infer(sn_op_ctx *c)
         fits = i == axis || idx->dim[i] <= x->dim[i];
     if (!fits) {
         char a[SN_SHAPE_TEXT_MAX], b[SN_SHAPE_TEXT_MAX];
-        return sn_op_fail(c, SETSUNA_ESHAPE, "indices of shape %s do not fit into %s",
-                          sn_shape_text(idx, a, sizeof a), sn_shape_text(x, b, sizeof b));
+        return sn_op_fail(c, SETSUNA_ESHAPE, "indices of shape %s do not fit into %s", sn_shape_text(idx, a, sizeof a),
+                          sn_shape_text(x, b, sizeof b));
     }
     sn_op_out(c, 0, c->in[0].dtype, idx);
     return SETSUNA_OK;

@@ -159,9 +159,7 @@ static void move_inner(const sn_move *m, const sn_move_view *v, uint8_t *dst, co
     switch (m->kind) {
     case SN_MOVE_RUNS: memcpy(dst, src, (size_t)v->n[last] * m->unit_bytes); break;
     case SN_MOVE_STRIDED: move_strided(dst, v->dst[last], src, v->src[last], v->n[last], m->unit_bytes); break;
-    case SN_MOVE_BLOCKS:
-        m->transpose(dst, v->dst[last - 1], src, v->src[last], v->n[last], v->n[last - 1]);
-        break;
+    case SN_MOVE_BLOCKS: m->transpose(dst, v->dst[last - 1], src, v->src[last], v->n[last], v->n[last - 1]); break;
     case SN_MOVE_NOTHING: break;
     }
 }

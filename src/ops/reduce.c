@@ -310,8 +310,7 @@ static bool reduce_f32_kernels(const sn_reduce_table *t, reduce_kind kind, reduc
 }
 
 /* Innermost folded group first: the longest stride through memory goes over the least data. */
-static setsuna_status reduce_f32_bind(sn_op_ctx *c, sn_step *s, const reduce_groups *g, int64_t count,
-                                      int64_t total)
+static setsuna_status reduce_f32_bind(sn_op_ctx *c, sn_step *s, const reduce_groups *g, int64_t count, int64_t total)
 {
     reduce_f32_param *p = sn_op_param(c, sizeof *p);
     reduce_kind kind = reduce_kind_of(c->op);

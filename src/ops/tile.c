@@ -16,8 +16,8 @@ static setsuna_status expand_infer(sn_op_ctx *c)
     }
     if (!sn_shape_broadcast(&c->in[0].shape, &want, &y)) {
         char a[SN_SHAPE_TEXT_MAX], b[SN_SHAPE_TEXT_MAX];
-        return sn_op_fail(c, SETSUNA_ESHAPE, "%s cannot be expanded to %s",
-                          sn_shape_text(&c->in[0].shape, a, sizeof a), sn_shape_text(&want, b, sizeof b));
+        return sn_op_fail(c, SETSUNA_ESHAPE, "%s cannot be expanded to %s", sn_shape_text(&c->in[0].shape, a, sizeof a),
+                          sn_shape_text(&want, b, sizeof b));
     }
     sn_op_out(c, 0, c->in[0].dtype, &y);
     return SETSUNA_OK;

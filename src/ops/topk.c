@@ -31,8 +31,7 @@ static setsuna_status topk_axis(sn_op_ctx *c, int32_t *axis, int64_t *k)
     if (!sn_axis_normalize(want, rank, axis))
         return sn_op_fail(c, SETSUNA_ESHAPE, "axis %lld is outside [-%d, %d)", (long long)want, rank, rank);
     if (n != 1 || *k < 0 || *k > c->in[0].shape.dim[*axis])
-        return sn_op_fail(c, SETSUNA_ESHAPE, "k must be one number in [0, %lld]",
-                          (long long)c->in[0].shape.dim[*axis]);
+        return sn_op_fail(c, SETSUNA_ESHAPE, "k must be one number in [0, %lld]", (long long)c->in[0].shape.dim[*axis]);
     return SETSUNA_OK;
 }
 

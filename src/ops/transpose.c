@@ -77,8 +77,7 @@ static setsuna_status depth_to_space_infer(sn_op_ctx *c)
     if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0)
         return sn_op_fail(c, SETSUNA_EMODEL, "mode '%.32s' is neither DCR nor CRD", mode);
     if (!sn_mul_i64(b, b, &bb) || y.dim[1] % bb)
-        return sn_op_fail(c, SETSUNA_ESHAPE, "%lld channels are not a multiple of blocksize^2",
-                          (long long)y.dim[1]);
+        return sn_op_fail(c, SETSUNA_ESHAPE, "%lld channels are not a multiple of blocksize^2", (long long)y.dim[1]);
     y.dim[1] /= bb;
     if (!sn_mul_i64(y.dim[2], b, &y.dim[2]) || !sn_mul_i64(y.dim[3], b, &y.dim[3]))
         return sn_op_fail(c, SETSUNA_ESHAPE, "the output is too large");

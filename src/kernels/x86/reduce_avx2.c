@@ -6,15 +6,42 @@
 typedef __m256 vec, vnan;
 enum { V_N = 8 };
 
-static inline vec v_set1(float f) { return _mm256_set1_ps(f); }
-static inline vec v_load(const float *p) { return _mm256_loadu_ps(p); }
-static inline void v_store(float *p, vec v) { _mm256_storeu_ps(p, v); }
-static inline vec v_add(vec a, vec b) { return _mm256_add_ps(a, b); }
-static inline vec v_div(vec a, vec b) { return _mm256_div_ps(a, b); }
-static inline vec v_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
-static inline vec v_abs(vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
-static inline vec v_max(vec a, vec b) { return _mm256_max_ps(a, b); }
-static inline vec v_min(vec a, vec b) { return _mm256_min_ps(a, b); }
+static inline vec v_set1(float f)
+{
+    return _mm256_set1_ps(f);
+}
+static inline vec v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+static inline void v_store(float *p, vec v)
+{
+    _mm256_storeu_ps(p, v);
+}
+static inline vec v_add(vec a, vec b)
+{
+    return _mm256_add_ps(a, b);
+}
+static inline vec v_div(vec a, vec b)
+{
+    return _mm256_div_ps(a, b);
+}
+static inline vec v_fma(vec a, vec b, vec c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+static inline vec v_abs(vec a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+static inline vec v_max(vec a, vec b)
+{
+    return _mm256_max_ps(a, b);
+}
+static inline vec v_min(vec a, vec b)
+{
+    return _mm256_min_ps(a, b);
+}
 
 static inline __m256i v_tail_mask(int64_t lanes)
 {
@@ -53,10 +80,22 @@ static inline float v_hmin(vec v)
     return _mm_cvtss_f32(_mm_min_ss(s, _mm_movehdup_ps(s)));
 }
 
-static inline vnan vnan_none(void) { return _mm256_setzero_ps(); }
-static inline vnan vnan_or(vnan n, vec v) { return _mm256_or_ps(n, _mm256_cmp_ps(v, v, _CMP_UNORD_Q)); }
-static inline bool vnan_any(vnan n) { return _mm256_movemask_ps(n) != 0; }
-static inline vec vnan_put(vec v, vnan n) { return _mm256_blendv_ps(v, _mm256_set1_ps(NAN), n); }
+static inline vnan vnan_none(void)
+{
+    return _mm256_setzero_ps();
+}
+static inline vnan vnan_or(vnan n, vec v)
+{
+    return _mm256_or_ps(n, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+}
+static inline bool vnan_any(vnan n)
+{
+    return _mm256_movemask_ps(n) != 0;
+}
+static inline vec vnan_put(vec v, vnan n)
+{
+    return _mm256_blendv_ps(v, _mm256_set1_ps(NAN), n);
+}
 
 #define REDUCE_SYMBOL(entry) sn_reduce_f32_##entry##_avx2
 #include "kernels/x86/reduce_simd.inc"
