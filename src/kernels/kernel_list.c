@@ -4,6 +4,7 @@
 static const sn_kernel_info all_kernels[] = {
 #define KERNEL(family, entry, level, symbol, numerics) {#family, #entry, SN_CPU_##level, #symbol, numerics},
 /* families, sorted: */
+#include "kernels/conv.inc"
 #undef KERNEL
     {0},
 };
