@@ -11,6 +11,7 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/qlinear.inc"
 #include "kernels/reduce.inc"
 #include "kernels/transpose.inc"
+#include "kernels/conv.inc"
 #undef KERNEL
     {0},
 };
