@@ -6,6 +6,7 @@
  */
 #include "report/bench_result.h"
 #include "unit/stats/series.h"
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -217,6 +218,7 @@ int main(int argc, char **argv)
 {
     if (argc != 3)
         return 2;
+    setlocale(LC_ALL, ""); /* the decimal point of the environment must not matter */
     sn_sink sink;
     sn_sink_init_file(&sink, stdout);
     if (strcmp(argv[1], "bench") == 0)

@@ -1,13 +1,15 @@
 """Reads back with Python's json what the JSON writer wrote: json_read_back.py EMIT."""
 import json
 import math
+import os
 import struct
 import subprocess
 import sys
 
 
-def emitted(kind, n):
-    done = subprocess.run([sys.argv[1], kind, str(n)], stdout=subprocess.PIPE, check=True)
+def emitted(kind, n, **environment):
+    done = subprocess.run([sys.argv[1], kind, str(n)], stdout=subprocess.PIPE, check=True,
+                          env=dict(os.environ, **environment))
     return done.stdout.decode("utf-8").split("\n")[:-1]
 
 
@@ -49,6 +51,17 @@ def documents(n):
         assert json.loads(compact) == json.loads(indented), compact
 
 
+def decimal_comma():
+    """The same numbers where the C library writes 0,5; skipped where no such locale can be made."""
+    try:
+        subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", "./de_DE.UTF-8"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return
+    there = {"LC_ALL": "de_DE.UTF-8", "LOCPATH": os.getcwd()}
+    assert emitted("doubles", 2000, **there) == emitted("doubles", 2000, LC_ALL="C")
+
+
 strings(20000)
 doubles(50000)
 documents(300)
+decimal_comma()
