@@ -4,6 +4,7 @@
 static const sn_kernel_info all_kernels[] = {
 #define KERNEL(family, entry, level, symbol, numerics) {#family, #entry, SN_CPU_##level, #symbol, numerics},
 /* families, sorted: */
+#include "kernels/conv.inc"
 #include "kernels/convert.inc"
 #include "kernels/elementwise.inc"
 #include "kernels/gemm.inc"
@@ -11,7 +12,6 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/qlinear.inc"
 #include "kernels/reduce.inc"
 #include "kernels/transpose.inc"
-#include "kernels/conv.inc"
 #undef KERNEL
     {0},
 };
