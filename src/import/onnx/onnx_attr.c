@@ -54,7 +54,7 @@ setsuna_status sn_onnx_attr_view_read(sn_pb_bytes message, sn_onnx_attr_view *ou
             has_type = f.value != 0;
             v.type = f.value <= ATTR_TYPE_LAST ? (int32_t)f.value : ATTR_TYPE_LAST;
             break;
-        case ATTR_G: v.graph = f.bytes; /* fall through */
+        case ATTR_G: v.graph = f.bytes; __attribute__((fallthrough));
         default:
             if (attr_type_of_field(f.number))
                 implied = attr_type_of_field(f.number);

@@ -367,7 +367,7 @@ uint64_t sn_onnx_tensor_hash(const setsuna_tensor *t)
 setsuna_status sn_onnx_parse_tensor(const uint8_t *data, size_t size, sn_arena *arena, setsuna_tensor *out,
                                     const char **name_out, setsuna_error *err)
 {
-    sn_onnx_tensor t;
+    sn_onnx_tensor t = {0};
     setsuna_status status = sn_onnx_tensor_read((sn_pb_bytes){data, size}, arena, &t, err);
     if (status == SETSUNA_EMODEL) { /* not a model: the caller's input data is malformed */
         status = SETSUNA_EINPUT;
