@@ -58,10 +58,7 @@ typedef enum sn_attr_kind {
 
 typedef struct sn_graph sn_graph;
 
-typedef struct sn_text { /* bytes, NUL-terminated after len; may contain NUL */
-    const char *data;
-    size_t len;
-} sn_text;
+typedef setsuna_text sn_text; /* here also NUL-terminated after len; may contain NUL */
 
 typedef struct sn_attr {
     const char *name;

@@ -12,8 +12,8 @@ const sn_op sn_ops_control[] = {
     {.name = NULL},
 };
 
-/* Sequences and optionals are resolved by the planner (plan/sequence.c) and never run. */
-const sn_op sn_ops_sequence[] = {
+/* Sequences and optionals are resolved by the planner (plan/sequence_lower.c) and never run. */
+const sn_op sn_ops_sequence_type[] = {
     {"", "SequenceEmpty", 11, 0, 0, 0, 1, 1, SN_OP_CONTROL, "dtype:i", NULL, NULL},
     {"", "SequenceConstruct", 11, 0, 1, 255, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
     {"", "SequenceInsert", 11, 0, 2, 3, 1, 1, SN_OP_CONTROL, "", NULL, NULL},

@@ -54,7 +54,7 @@ setsuna_status sn_split(sn_build *b, sn_graph **rest_out, bool **bind_out);
  * topological order, in scratch. The branch's outputs are renamed to the If's. */
 setsuna_status sn_inline_if(sn_build *b, const sn_node *n, sn_node **nodes_out, size_t *n_out);
 
-/* ---- sequences (sequence.c) ---- */
+/* ---- sequences (sequence_lower.c) ---- */
 
 /* The sequence behind a value; NULL: it is a tensor, or not known. */
 sn_sequence *sn_sequence_of(const sn_build *b, uint32_t value);
