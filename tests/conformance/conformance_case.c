@@ -82,6 +82,11 @@ static bool case_close(double got, double want)
     return got == want || fabs(got - want) <= case_atol + case_rtol * fabs(want);
 }
 
+static bool case_same_text(const setsuna_text *got, const setsuna_text *want)
+{
+    return got->len == want->len && memcmp(got->data, want->data, want->len) == 0;
+}
+
 static bool case_compare_values(conformance_case *c, uint32_t i, const setsuna_tensor *got, const setsuna_tensor *want)
 {
     int64_t n = 0;
@@ -92,6 +97,9 @@ static bool case_compare_values(conformance_case *c, uint32_t i, const setsuna_t
             double g = sn_tensor_get_f64(got, k), w = sn_tensor_get_f64(want, k);
             if (!case_close(g, w))
                 return case_fail(c, "output %u: element %" PRId64 " is %.9g, not %.9g", i, k, g, w);
+        } else if (want->dtype == SETSUNA_STRING) {
+            if (!case_same_text((const setsuna_text *)got->data + k, (const setsuna_text *)want->data + k))
+                return case_fail(c, "output %u: string %" PRId64 " differs", i, k);
         } else if (memcmp((char *)got->data + (size_t)k * elem, (char *)want->data + (size_t)k * elem, elem) != 0) {
             return case_fail(c, "output %u: element %" PRId64 " is %" PRId64 ", not %" PRId64, i, k,
                              sn_tensor_get_i64(got, k), sn_tensor_get_i64(want, k));
