@@ -5,7 +5,9 @@ static const sn_kernel_info all_kernels[] = {
 #define KERNEL(family, entry, level, symbol, numerics) {#family, #entry, SN_CPU_##level, #symbol, numerics},
 /* families, sorted: */
 #include "kernels/gemm.inc"
+#include "kernels/norm.inc"
 #include "kernels/pool.inc"
+#include "kernels/softmax.inc"
 #undef KERNEL
     {0},
 };
