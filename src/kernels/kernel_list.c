@@ -5,6 +5,7 @@ static const sn_kernel_info all_kernels[] = {
 #define KERNEL(family, entry, level, symbol, numerics) {#family, #entry, SN_CPU_##level, #symbol, numerics},
 /* families, sorted: */
 #include "kernels/gemm.inc"
+#include "kernels/lstm.inc"
 #include "kernels/norm.inc"
 #include "kernels/pool.inc"
 #include "kernels/softmax.inc"

@@ -4,8 +4,9 @@
  *     training    the same with the batch's own mean and variance, which also update the running ones:
  *                 running = given * momentum + batch * (1 - momentum)
  *
- * Outputs: up to opset 13 Y, mean, var, saved_mean, saved_var (the last four ask for training); since 14 Y, running_mean,
- * running_var with the attribute training_mode. spatial = 0 (opsets up to 8) has one mean for each element of an image.
+ * Outputs: up to opset 13 Y, mean, var, saved_mean, saved_var (the last four ask for training); since 14 Y,
+ * running_mean, running_var with the attribute training_mode. spatial = 0 (opsets up to 8) has one mean for each
+ * element of an image.
  */
 #include "base/checked.h"
 #include "kernels/norm.h"

@@ -192,8 +192,12 @@ static void conv_pack_columns(void *dst, const void *arg)
 /* Rows of w that are a multiple of 2 KiB apart would evict each other from L1. */
 static setsuna_status conv_bind_columns(sn_op_ctx *c, sn_step *s, conv_param *p)
 {
-    const sn_gemm g = {.m = p->geometry.oc / p->geometry.group, .n = p->table.nr, .k = p->k, .a_row = p->k + 16,
-                       .a_col = 1, .b_packed = p->w};
+    const sn_gemm g = {.m = p->geometry.oc / p->geometry.group,
+                       .n = p->table.nr,
+                       .k = p->k,
+                       .a_row = p->k + 16,
+                       .a_col = 1,
+                       .b_packed = p->w};
     const sn_const *w = c->in[1].cst;
     size_t panel = (((size_t)(p->k * p->table.nr) + 15) & ~(size_t)15) * sizeof(float), size;
     p->w_row = p->k;
@@ -288,7 +292,7 @@ static setsuna_status conv_bind(sn_op_ctx *c, sn_step *s)
 }
 
 const sn_op sn_ops_conv[] = {
-    {"", "Conv", 1, 0, 2, 3, 1, 1, SN_OP_F16_AS_F32,
-     "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I", conv_infer, conv_bind},
+    {"", "Conv", 1, 0, 2, 3, 1, 1, SN_OP_F16_AS_F32, "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I",
+     conv_infer, conv_bind},
     {.name = NULL},
 };

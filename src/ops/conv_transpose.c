@@ -208,8 +208,13 @@ static setsuna_status conv_transpose_bind_f32(sn_op_ctx *c, sn_step *s, conv_tra
         SN_TRY(sn_op_pack(c, key, size, conv_transpose_pack_fill, &x, &w, 1, &packed));
         p->w = packed;
     }
-    const sn_gemm m = {.m = p->chunk * p->taps, .n = p->table.nr, .k = ipg, .a_row = p->w ? p->w_row : 1,
-                       .a_col = p->w ? 1 : opg * p->taps + 1, .b_col = 1, .alpha = 1};
+    const sn_gemm m = {.m = p->chunk * p->taps,
+                       .n = p->table.nr,
+                       .k = ipg,
+                       .a_row = p->w ? p->w_row : 1,
+                       .a_col = p->w ? 1 : opg * p->taps + 1,
+                       .b_col = 1,
+                       .alpha = 1};
     p->col_bytes = (size_t)(p->chunk * p->taps) * SN_IM2COL_MAX * sizeof(float);
     p->thread_scratch_bytes = p->col_bytes + sn_gemm_f32_scratch_bytes(&p->table, &m);
     if (!sn_mul_size(p->thread_scratch_bytes, s->n_parts, &s->scratch_bytes))

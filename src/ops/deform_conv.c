@@ -111,14 +111,8 @@ static void deform_part(void *arg, uint32_t part, uint32_t n_parts)
 static setsuna_status deform_run(const sn_step *s, sn_run *r)
 {
     const deform_param *p = s->param;
-    deform_call q = {p,
-                     sn_in(s, r, 0),
-                     sn_in(s, r, 1),
-                     sn_in(s, r, 2),
-                     sn_in(s, r, 3),
-                     sn_in(s, r, 4),
-                     sn_out(s, r, 0),
-                     r->scratch};
+    deform_call q = {
+        p, sn_in(s, r, 0), sn_in(s, r, 1), sn_in(s, r, 2), sn_in(s, r, 3), sn_in(s, r, 4), sn_out(s, r, 0), r->scratch};
     if (p->geometry.n && p->pixels && p->geometry.oc)
         sn_run_parallel(s, r, deform_part, &q);
     return SETSUNA_OK;

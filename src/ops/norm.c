@@ -16,13 +16,13 @@ typedef struct norm_param {
     sn_norm_table table;
     setsuna_dtype dtype, stat_dtype;
     float epsilon;
-    int64_t rows, n;          /* rows and elements of each */
-    int64_t channels, plane;  /* channels a row (1 for layer norm) and elements of each: n = channels * plane */
-    int64_t groups;           /* rows an image */
-    bool affine_per_group;    /* scale and bias are indexed by the row's group rather than its channel */
-    setsuna_shape row_shape;  /* layer norm: X.shape[axis:] */
+    int64_t rows, n;         /* rows and elements of each */
+    int64_t channels, plane; /* channels a row (1 for layer norm) and elements of each: n = channels * plane */
+    int64_t groups;          /* rows an image */
+    bool affine_per_group;   /* scale and bias are indexed by the row's group rather than its channel */
+    setsuna_shape row_shape; /* layer norm: X.shape[axis:] */
     int64_t scale_stride[SETSUNA_RANK_MAX], bias_stride[SETSUNA_RANK_MAX]; /* layer norm, in row_shape's dims */
-    bool dense;               /* layer norm: scale and bias have one element for each of the row's */
+    bool dense; /* layer norm: scale and bias have one element for each of the row's */
 } norm_param;
 
 typedef struct norm_call {
@@ -34,7 +34,8 @@ typedef struct norm_call {
 /* ---- layer normalisation ------------------------------------------------------------------------- */
 
 /* Strides that broadcast input i to the row's shape. */
-static setsuna_status norm_layer_stride(sn_op_ctx *c, uint32_t i, const setsuna_shape *row, int64_t *stride, bool *dense)
+static setsuna_status norm_layer_stride(sn_op_ctx *c, uint32_t i, const setsuna_shape *row, int64_t *stride,
+                                        bool *dense)
 {
     if (!sn_op_has(c, i))
         return SETSUNA_OK;
@@ -150,7 +151,7 @@ static void norm_layer_plain_part(void *arg, uint32_t part, uint32_t n_parts)
 
 static setsuna_status norm_run_with(const sn_step *s, sn_run *r, sn_pool_fn *part)
 {
-    norm_call q = {s->param,         sn_in(s, r, 0),  sn_in(s, r, 1), sn_in(s, r, 2),
+    norm_call q = {s->param,        sn_in(s, r, 0),  sn_in(s, r, 1), sn_in(s, r, 2),
                    sn_out(s, r, 0), sn_out(s, r, 1), sn_out(s, r, 2)};
     if (q.p->rows)
         sn_run_parallel(s, r, part, &q);

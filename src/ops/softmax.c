@@ -1,7 +1,7 @@
 /* Softmax, LogSoftmax and Hardmax along an axis.
  *
- * Before opset 13 the input is taken as a matrix [dims before axis] x [dims from axis on] and rows are whole rows of it;
- * since 13 only the axis itself is normalised.
+ * Before opset 13 the input is taken as a matrix [dims before axis] x [dims from axis on] and rows are whole rows of
+ * it; since 13 only the axis itself is normalised.
  */
 #include "kernels/softmax.h"
 #include "ops/op.h"

@@ -95,7 +95,8 @@ static setsuna_status unpool_bind(sn_op_ctx *c, sn_step *s)
     if (!p)
         return SETSUNA_ENOMEM;
     SN_TRY(unpool_shape(c, &p->from, &p->to));
-    if (!sn_shape_numel(&p->from, &p->places) || !sn_shape_numel(&c->in[0].shape, &p->values) || !sn_shape_numel(&c->out[0].shape, &p->outputs))
+    if (!sn_shape_numel(&p->from, &p->places) || !sn_shape_numel(&c->in[0].shape, &p->values) ||
+        !sn_shape_numel(&c->out[0].shape, &p->outputs))
         return sn_op_fail(c, SETSUNA_ESHAPE, "the tensor is too large");
     p->element_bytes = setsuna_dtype_size(c->in[0].dtype);
     s->run = unpool_run;

@@ -145,8 +145,8 @@ static inline __attribute__((always_inline)) void gemm_stream(const sn_gemm_tile
     }
 #define GEMM_ROWS(X, nv)                                                                                               \
     X(1, nv)                                                                                                           \
-    X(2, nv) X(3, nv) X(4, nv) X(5, nv) X(6, nv) X(7, nv) X(8, nv) X(9, nv) X(10, nv) X(11, nv) X(12, nv) X(13, nv)    \
-        X(14, nv)
+    X(2, nv)                                                                                                           \
+    X(3, nv) X(4, nv) X(5, nv) X(6, nv) X(7, nv) X(8, nv) X(9, nv) X(10, nv) X(11, nv) X(12, nv) X(13, nv) X(14, nv)
 GEMM_ROWS(GEMM_TILE, 1)
 GEMM_ROWS(GEMM_TILE, 2)
 GEMM_STREAM(1, 1, 4)

@@ -102,8 +102,7 @@ static inline __attribute__((always_inline)) void softmax_inner(const float *x, 
         } else {
             __m256 inv = _mm256_div_ps(_mm256_set1_ps(1), sum);
             for (int64_t i = 0; i < n; i++)
-                _mm256_maskstore_ps(y + i * inner + j, k,
-                                    _mm256_mul_ps(_mm256_maskload_ps(y + i * inner + j, k), inv));
+                _mm256_maskstore_ps(y + i * inner + j, k, _mm256_mul_ps(_mm256_maskload_ps(y + i * inner + j, k), inv));
         }
     }
 }
