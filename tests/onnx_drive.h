@@ -74,40 +74,46 @@ static inline bool drive_make_inputs(const sn_model *model, setsuna_tensor *t, u
     return true;
 }
 
-static inline void drive_run(sn_model *model)
+/* true: it ran. */
+static inline bool drive_run(sn_model *model)
 {
+    bool ok = false;
     setsuna_tensor in[DRIVE_INPUTS_MAX], *out = calloc(sn_model_outputs(model) + 1, sizeof *out);
     sn_session *session = NULL;
     uint32_t n = 0;
     if (out && drive_make_inputs(model, in, &n) && sn_session_create(model, &session, NULL) == SETSUNA_OK) {
         setsuna_error err;
-        for (int round = 0; round < 2; round++)
-            if (sn_session_run(session, in, out, &err) != SETSUNA_OK)
-                break;
+        ok = sn_session_run(session, in, out, &err) == SETSUNA_OK;
+        if (ok) /* again: what the first run left behind must not matter */
+            sn_session_run(session, in, out, &err);
         sn_session_destroy(session);
     }
     for (uint32_t i = 0; i < n; i++)
         free(in[i].data);
     free(out);
+    return ok;
 }
 
+/* How far a model came. */
+typedef enum drive_result { DRIVE_REFUSED, DRIVE_IMPORTED, DRIVE_OPENED, DRIVE_RAN } drive_result;
+
 /* data must be a heap block of exactly size bytes for a sanitizer to see reads past its end. */
-static inline void drive_onnx(const uint8_t *data, size_t size, bool run)
+static inline drive_result drive_onnx(const uint8_t *data, size_t size, bool run)
 {
     sn_onnx_model *imported = NULL;
     sn_onnx_options options = {.limit_bytes = DRIVE_MEMORY_BYTES};
     if (sn_onnx_parse(data, size, &options, &imported, NULL) != SETSUNA_OK)
-        return;
+        return DRIVE_REFUSED;
     run = run && !drive_may_run_long(imported->graph);
     sn_onnx_destroy(imported);
     sn_model *model = NULL;
     sn_model_options engine = {.cpu_level = -1, .n_threads = 1, .memory_limit_bytes = DRIVE_MEMORY_BYTES};
     setsuna_error err;
     if (sn_model_parse(data, size, &engine, &model, &err) != SETSUNA_OK)
-        return;
-    if (run)
-        drive_run(model);
+        return DRIVE_IMPORTED;
+    bool ran = run && drive_run(model);
     sn_model_close(model);
+    return ran ? DRIVE_RAN : DRIVE_OPENED;
 }
 
 #endif

@@ -25,9 +25,9 @@ typedef struct mutate_model {
 
 /* What the child is doing, in memory that it shares with its parent. */
 typedef struct mutate_state {
-    size_t cut; /* truncated to this many bytes, or SIZE_MAX */
-    size_t bit; /* this bit flipped, or SIZE_MAX */
-    size_t done;
+    size_t cut;                 /* truncated to this many bytes, or SIZE_MAX */
+    size_t bit;                 /* this bit flipped, or SIZE_MAX */
+    size_t done[DRIVE_RAN + 1]; /* mutations, by how far they came */
 } mutate_state;
 
 static uint64_t mutate_hash_text(const char *s)
@@ -130,16 +130,14 @@ static void mutate_child(const mutate_model *m, bool run, mutate_state *at)
             _exit(2);
         memcpy(part, m->data, cut);
         at->cut = cut;
-        drive_onnx(part, cut, run);
-        at->done++;
+        at->done[drive_onnx(part, cut, run)]++;
         free(part);
     }
     at->cut = SIZE_MAX;
     for (size_t bit = 0; bit < m->size * 8; bit++) {
         m->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         at->bit = bit;
-        drive_onnx(m->data, m->size, run);
-        at->done++;
+        at->done[drive_onnx(m->data, m->size, run)]++;
         m->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     at->bit = SIZE_MAX;
@@ -148,7 +146,7 @@ static void mutate_child(const mutate_model *m, bool run, mutate_state *at)
 /* true: every mutation was answered. */
 static bool mutate_one(const mutate_model *m, bool run, mutate_state *at)
 {
-    *at = (mutate_state){SIZE_MAX, SIZE_MAX, 0};
+    *at = (mutate_state){SIZE_MAX, SIZE_MAX, {0}};
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0) {
@@ -196,20 +194,22 @@ int main(int argc, char **argv)
         return 2;
     }
     mutate_model *m;
-    size_t n = mutate_find(argv[i], all, &m), models = 0, mutations = 0, failed = 0;
+    size_t n = mutate_find(argv[i], all, &m), models = 0, failed = 0, done[DRIVE_RAN + 1] = {0};
     mutate_state *at = mmap(NULL, sizeof *at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED)
         return 2;
     for (size_t k = 0; k < n; k++) {
         if (k % parts == part) {
             failed += !mutate_one(&m[k], run, at);
-            mutations += at->done;
+            for (int r = 0; r <= DRIVE_RAN; r++)
+                done[r] += at->done[r];
             models++;
         }
         mutate_model_free(&m[k]);
     }
     free(m);
-    printf("%zu models, %zu mutations, %zu models failed\n", models, mutations, failed);
+    printf("%zu models; mutations: %zu refused at import, %zu at planning, %zu opened, %zu ran; %zu models failed\n",
+           models, done[DRIVE_REFUSED], done[DRIVE_IMPORTED], done[DRIVE_OPENED], done[DRIVE_RAN], failed);
     if (n == 0)
         printf("no models (Debian: libonnx-testdata)\n");
     return n == 0 ? 77 : failed != 0;
