@@ -358,7 +358,7 @@ setsuna_status sn_onnx_tensor_read(sn_pb_bytes message, sn_arena *arena, sn_onnx
 setsuna_status sn_onnx_parse_tensor(const uint8_t *data, size_t size, sn_arena *arena, setsuna_tensor *out,
                                     const char **name_out, setsuna_error *err)
 {
-    sn_onnx_tensor t;
+    sn_onnx_tensor t = {0};
     setsuna_status status = sn_onnx_tensor_read((sn_pb_bytes){data, size}, arena, &t, err);
     if (status == SETSUNA_EMODEL) { /* not a model: the caller's input data is malformed */
         status = SETSUNA_EINPUT;
