@@ -82,7 +82,7 @@ static void bench_on_signal(int number)
 static setsuna_status bench_once(sn_workload *w, uint64_t id, sn_ledger *l, setsuna_error *err)
 {
     sn_ledger_begin(l, id);
-    setsuna_status status = sn_workload_run(w, l, err);
+    setsuna_status status = sn_workload_run(w, id, l, err);
     sn_ledger_close(l);
     return status;
 }
@@ -133,7 +133,7 @@ static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err
         if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN)
             break;
         sn_ledger_begin(&l, i);
-        status = sn_workload_run(w, &l, err);
+        status = sn_workload_run(w, i, &l, err);
         if (b->probe) {
             uint64_t end = sn_now_ns();
             sn_os_probe_read(&probe, &after);
