@@ -14,8 +14,9 @@
 #include <sys/stat.h>
 
 static const sn_cli_option run_options[] = {
-    {"input", "NAME=FILE", "an input by name: .npy or .pb for tensors, any file for bytes"},
     {"shape", "NAME=DIMS", "noise of this shape for a model's input"},
+    {"input", "NAME=FILE", "an input by name: .npy or .pb for tensors, any file for bytes"},
+    {"fill", "NAME=VALUE", "fill a model's input with a number"},
     {"output-dir", "DIR", "write every output there: tensors as NAME.npy, pictures as NAME.png"},
     {"threads", "N", "threads of the engine (default 1)"},
     {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
@@ -25,7 +26,7 @@ static const sn_cli_option run_options[] = {
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
-enum { RUN_INPUT, RUN_SHAPE, RUN_DIR, RUN_THREADS, RUN_CPU, RUN_ENGINE, RUN_ORT, RUN_LEDGER, RUN_JSON };
+enum { RUN_SHAPE, RUN_INPUT, RUN_FILL, RUN_DIR, RUN_THREADS, RUN_CPU, RUN_ENGINE, RUN_ORT, RUN_LEDGER, RUN_JSON };
 
 static const sn_cli_command run_command = {
     .name = "run",
@@ -110,11 +111,12 @@ static int run_option(run *r, sn_cli_args *args, int word)
     sn_cpu_level level;
     uint64_t n;
     switch (word) {
-    case RUN_INPUT:
     case RUN_SHAPE:
-        if (!sn_cli_inputs_add(&r->inputs, args->value, word == RUN_INPUT))
-            return sn_cli_usage_error(&run_command, "--%s wants NAME=%s, got \"%s\"", run_options[word].name,
-                                      word == RUN_INPUT ? "FILE" : "DIMS", args->value);
+    case RUN_INPUT:
+    case RUN_FILL:
+        if (!sn_cli_inputs_add(&r->inputs, args->value, (sn_cli_input_kind)(word - RUN_SHAPE)))
+            return sn_cli_usage_error(&run_command, "--%s wants %s, got \"%s\"", run_options[word].name,
+                                      run_options[word].metavar, args->value);
         return SN_EXIT_OK;
     case RUN_DIR: r->dir = args->value; return SN_EXIT_OK;
     case RUN_THREADS:

@@ -179,7 +179,8 @@ static void text_tensor(sn_sink *o, const char *name, const setsuna_tensor *t)
     char shape[SN_SHAPE_TEXT_MAX];
     int64_t n = 0;
     sn_shape_numel(&t->shape, &n);
-    sn_sink_printf(o, "  %-16s %s%s", name, setsuna_dtype_name(t->dtype), sn_shape_text(&t->shape, shape, sizeof shape));
+    sn_sink_printf(o, "  %-16s %s%s", name, setsuna_dtype_name(t->dtype),
+                   sn_shape_text(&t->shape, shape, sizeof shape));
     for (int64_t i = 0; t->dtype != SETSUNA_STRING && i < n && i < 8; i++)
         sn_sink_printf(o, "%s%.6g", i ? " " : " = ", sn_tensor_get_f64(t, i));
     sn_sink_puts(o, n > 8 ? " ...\n" : "\n");

@@ -37,8 +37,9 @@ static setsuna_status workload_open_model(sn_workload *w, setsuna_error *err)
 /* --input NAME=FILE of a pipeline: a tensor file for a tensor input, any file for a bytes input. */
 static setsuna_status workload_give(sn_workload *w, const sn_cli_input_spec *spec, setsuna_error *err)
 {
-    if (!spec->is_file)
-        return sn_fail(err, SETSUNA_EINVAL, "--shape", "a pipeline takes its shapes from its inputs");
+    if (spec->kind != SN_CLI_INPUT_FILE)
+        return sn_fail(err, SETSUNA_EINVAL, spec->kind == SN_CLI_INPUT_SHAPE ? "--shape" : "--fill",
+                       "this is for models; a pipeline takes all it needs from its inputs");
     for (uint32_t i = 0;; i++) {
         const sn_pipe_slot *slot = sn_pipeline_input(w->pipeline, i);
         if (!slot)
@@ -102,9 +103,15 @@ const char *sn_workload_engine(const sn_workload *w)
     return w->pipeline ? sn_pipeline_engine(w->pipeline) : sn_model_engine(w->model);
 }
 
-const char *sn_workload_note(const sn_workload *w) { return w->model ? sn_model_note(w->model) : ""; }
+const char *sn_workload_note(const sn_workload *w)
+{
+    return w->model ? sn_model_note(w->model) : "";
+}
 
-sn_pipeline *sn_workload_pipeline(const sn_workload *w) { return w->pipeline; }
+sn_pipeline *sn_workload_pipeline(const sn_workload *w)
+{
+    return w->pipeline;
+}
 
 setsuna_status sn_workload_run(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err)
 {
