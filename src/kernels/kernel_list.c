@@ -4,7 +4,6 @@
 static const sn_kernel_info all_kernels[] = {
 #define KERNEL(family, entry, level, symbol, numerics) {#family, #entry, SN_CPU_##level, #symbol, numerics},
 /* families, sorted: */
-#include "kernels/gemm.inc"
 #include "kernels/conv.inc"
 #include "kernels/convert.inc"
 #include "kernels/elementwise.inc"
