@@ -130,7 +130,8 @@ static setsuna_status inspect_count(const sn_graph *graph, inspect_sum *s)
 
 static void inspect_print_ops(inspect_sum *s)
 {
-    qsort(s->op, s->n_op, sizeof *s->op, inspect_compare);
+    if (s->n_op)
+        qsort(s->op, s->n_op, sizeof *s->op, inspect_compare);
     printf("\n  %-28s %6s  %s\n", "OPERATOR", "COUNT", "NATIVE ENGINE");
     for (size_t k = 0; k < s->n_op; k++) {
         char name[64];
