@@ -1,6 +1,8 @@
 #include "cli/tensor_file.h"
 #include "base/file.h"
 #include "import/onnx/onnx.h"
+#include "pipeline/npy.h"
+#include <stdio.h>
 #include <string.h>
 
 static bool tensor_file_ends(const char *path, const char *ending)
@@ -36,6 +38,8 @@ static setsuna_status tensor_file_read_pb(const sn_bytes *bytes, setsuna_tensor 
 
 setsuna_status sn_cli_tensor_read(const char *path, setsuna_tensor *out, setsuna_error *err)
 {
+    if (tensor_file_ends(path, ".npy"))
+        return sn_npy_read(sn_allocator_default(), path, 0, out, err);
     if (!tensor_file_ends(path, ".pb"))
         return sn_fail(err, SETSUNA_EINVAL, path, "tensors are read from .npy and .pb files");
     sn_bytes bytes;
@@ -43,4 +47,20 @@ setsuna_status sn_cli_tensor_read(const char *path, setsuna_tensor *out, setsuna
     setsuna_status status = tensor_file_read_pb(&bytes, out, err);
     sn_bytes_fini(&bytes);
     return status == SETSUNA_OK ? SETSUNA_OK : sn_fail_at(err, status, "%s", path);
+}
+
+setsuna_status sn_cli_tensor_write(const char *dir, const char *name, const setsuna_tensor *t, setsuna_error *err)
+{
+    char path[4096];
+    int at = snprintf(path, sizeof path, "%s/", dir);
+    if (at < 0 || (size_t)at + strlen(name) + sizeof ".npy" > sizeof path)
+        return sn_fail(err, SETSUNA_EIO, dir, "the path of the output file would be too long");
+    /* Names come from the model file: nothing of them may lead out of the folder or hide the file. */
+    for (const char *p = name; *p; p++, at++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' ||
+                     *p == '-' || (*p == '.' && p != name);
+        path[at] = plain ? *p : '_';
+    }
+    memcpy(path + at, ".npy", sizeof ".npy");
+    return sn_npy_write(path, t, err);
 }

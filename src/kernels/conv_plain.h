@@ -43,10 +43,15 @@ void sn_conv_transpose_plain_f32(const sn_conv_geometry *g, const float *x, cons
 void sn_conv_transpose_plain_f64(const sn_conv_geometry *g, const double *x, const double *w, const double *bias,
                                  int64_t oc0, int64_t oc1, double *y);
 
+/* The same from the products of all pixels with all taps: y of the output channels [0, maps) += col [maps * taps][ld],
+ * whose columns are the n input pixels from p0 on, n <= SN_IM2COL_MAX. */
+enum { SN_IM2COL_MAX = 32 };
+void sn_col2im_f32(const sn_conv_geometry *g, const float *col, int64_t ld, int64_t p0, int32_t n, int64_t maps,
+                   float *y);
+
 /* Columns of a convolution as a matrix product: out [ic/group * taps][ld] for the n output pixels from p0 on (in order
  * of D, H, W), of one group (x is its first input channel). Row (channel, kd, kh, kw); n <= SN_IM2COL_MAX <= ld;
  * out[.][n, ld) is zero. */
-enum { SN_IM2COL_MAX = 32 };
 void sn_im2col_f32(const sn_conv_geometry *g, const float *x, int64_t p0, int32_t n, int64_t ld, float *out);
 
 /* Rows: the same matrix transposed, out [n][ld], n any. */

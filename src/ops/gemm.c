@@ -401,6 +401,8 @@ static setsuna_status gemm_bind(sn_op_ctx *c, sn_step *s)
 }
 
 const sn_op sn_ops_gemm[] = {
+    {"", "Gemm", 1, 6, 3, 3, 1, 1, SN_OP_F16_AS_F32, "alpha:f beta:f broadcast:i transA:i transB:i", gemm_infer,
+     gemm_bind},
     {"", "Gemm", 7, 0, 2, 3, 1, 1, SN_OP_F16_AS_F32, "alpha:f beta:f transA:i transB:i", gemm_infer, gemm_bind},
     {"", "MatMul", 1, 0, 2, 2, 1, 1, SN_OP_F16_AS_F32, "", gemm_infer, gemm_bind},
     {"setsuna", "Gemm", 1, 0, 2, 3, 1, 1, 0, "transB:i alpha:f activation:s act_alpha:f act_beta:f", gemm_infer,

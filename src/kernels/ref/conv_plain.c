@@ -175,3 +175,33 @@ void sn_im2row_f32(const sn_conv_geometry *g, const float *x, int64_t p0, int64_
                 }
     }
 }
+
+void sn_col2im_f32(const sn_conv_geometry *g, const float *col, int64_t ld, int64_t p0, int32_t n, int64_t maps,
+                   float *y)
+{
+    int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2], out_size = g->out[0] * g->out[1] * g->out[2];
+    for (int32_t at = 0; at < n;) { /* input pixels of one row at a time */
+        int64_t p = p0 + at, iw = p % g->in[2], ih = p / g->in[2] % g->in[1], id = p / g->in[2] / g->in[1];
+        int32_t len = g->in[2] - iw < n - at ? (int32_t)(g->in[2] - iw) : n - at;
+        for (int64_t k = 0; k < taps; k++) {
+            const int64_t off[3] = {k / (g->kernel[1] * g->kernel[2]) * g->dilation[0],
+                                    k / g->kernel[2] % g->kernel[1] * g->dilation[1],
+                                    k % g->kernel[2] * g->dilation[2]};
+            int64_t od = id * g->stride[0] - g->pad[0] + off[0], oh = ih * g->stride[1] - g->pad[1] + off[1];
+            int64_t lo, hi, s = g->stride[2];
+            if (od < 0 || od >= g->out[0] || oh < 0 || oh >= g->out[1])
+                continue;
+            sn_conv_tap_range(g->out[2], g->in[2], s, g->pad[2], off[2], &lo, &hi);
+            lo = lo > iw ? lo : iw;
+            hi = hi < iw + len ? hi : iw + len;
+            int64_t to = (od * g->out[1] + oh) * g->out[2] - g->pad[2] + off[2];
+            for (int64_t o = 0; o < maps; o++) {
+                const float *from = col + (o * taps + k) * ld + at - iw;
+                float *row = y + o * out_size + to;
+                for (int64_t i = lo; i < hi; i++)
+                    row[i * s] += from[i];
+            }
+        }
+        at += len;
+    }
+}

@@ -54,11 +54,11 @@ static QUANTIZE(float, uint16_t, 0, UINT16_MAX, quantize_f32_u16) static QUANTIZ
         sn_qlinear_fn *fn;
     } pair[] = {
         {SETSUNA_F32, SETSUNA_U8, sn_qlinear_f32_u8_ref}, {SETSUNA_F32, SETSUNA_I8, sn_qlinear_f32_i8_ref},
-        {SETSUNA_F32, SETSUNA_U16, quantize_f32_u16},      {SETSUNA_F32, SETSUNA_I16, quantize_f32_i16},
-        {SETSUNA_I32, SETSUNA_U8, quantize_i32_u8},        {SETSUNA_I32, SETSUNA_I8, quantize_i32_i8},
-        {SETSUNA_I32, SETSUNA_U16, quantize_i32_u16},      {SETSUNA_I32, SETSUNA_I16, quantize_i32_i16},
+        {SETSUNA_F32, SETSUNA_U16, quantize_f32_u16},     {SETSUNA_F32, SETSUNA_I16, quantize_f32_i16},
+        {SETSUNA_I32, SETSUNA_U8, quantize_i32_u8},       {SETSUNA_I32, SETSUNA_I8, quantize_i32_i8},
+        {SETSUNA_I32, SETSUNA_U16, quantize_i32_u16},     {SETSUNA_I32, SETSUNA_I16, quantize_i32_i16},
         {SETSUNA_U8, SETSUNA_F32, sn_qlinear_u8_f32_ref}, {SETSUNA_I8, SETSUNA_F32, sn_qlinear_i8_f32_ref},
-        {SETSUNA_U16, SETSUNA_F32, quantize_u16_f32},      {SETSUNA_I16, SETSUNA_F32, quantize_i16_f32},
+        {SETSUNA_U16, SETSUNA_F32, quantize_u16_f32},     {SETSUNA_I16, SETSUNA_F32, quantize_i16_f32},
         {SETSUNA_I32, SETSUNA_F32, quantize_i32_f32},
     };
     for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++)

@@ -1,0 +1,2 @@
+#define POOL_LEVEL ref
+#include "kernels/ref/pool.inc"

@@ -1,0 +1,2 @@
+#define POOL_LEVEL avx512
+#include "kernels/ref/pool.inc"
