@@ -8,6 +8,7 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/lstm.inc"
 #include "kernels/norm.inc"
 #include "kernels/pool.inc"
+#include "kernels/resize.inc"
 #include "kernels/softmax.inc"
 #undef KERNEL
     {0},
