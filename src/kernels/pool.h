@@ -1,6 +1,6 @@
 /* Max and average pools, f32, over plain images [C][D][H][W] and over images with channels in blocks [H][W][b].
  *
- * One body (ref/pool.inc) is compiled for each level; all levels give the same bits.
+ * One body (ref/pool_body.inc) is compiled for each level; all levels give the same bits.
  */
 #ifndef SN_KERNELS_POOL_H
 #define SN_KERNELS_POOL_H
