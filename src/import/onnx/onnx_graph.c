@@ -879,7 +879,7 @@ static setsuna_status graph_constant(graph_builder *b, graph_frame *f, const gra
         sn_const *made = sn_arena_alloc(im->arena, sizeof *made);
         if (!made)
             return graph_no_memory(b);
-        *made = (sn_const){.t = t, .uid = sn_onnx_tensor_hash(&t)};
+        *made = (sn_const){.t = t, .uid = sn_const_uid(&t)};
         c = made;
     }
     if (c) {
