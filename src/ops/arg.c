@@ -2,6 +2,7 @@
 #include "kernels/reduce.h"
 #include "ops/move.h"
 #include "ops/typed.h"
+#include <math.h>
 #include <string.h>
 
 enum { ARG_BLOCK = 64 };

@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "ops/indices.h"
 #include "ops/move.h"
+#include "ops/parts.h"
 #include <string.h>
 
 static setsuna_status gather_axis(sn_op_ctx *c, int32_t *axis)
@@ -116,7 +117,7 @@ static setsuna_status gather_bind(sn_op_ctx *c, sn_step *s)
     s->param = p;
     s->kernel = "gather";
     s->bytes = 2.0 * (double)total * (double)size;
-    s->n_parts = sn_move_parts(s->bytes, c->n_threads);
+    s->n_parts = sn_parts_for(c, 0, s->bytes);
     return SETSUNA_OK;
 }
 

@@ -1,4 +1,5 @@
 #include "ops/move.h"
+#include "ops/parts.h"
 #include <string.h>
 
 /* ---- plan time ----------------------------------------------------------------------------------- */
@@ -266,7 +267,7 @@ void sn_move_bind_add(sn_op_ctx *c, sn_step *s, sn_move_list *list, uint32_t in,
     if (it->move.kind != SN_MOVE_NOTHING)
         s->kernel = move_kernel(&it->move);
     s->bytes += 2.0 * (double)size * (double)sn_move_view_numel(v);
-    s->n_parts = sn_move_parts(s->bytes, c->n_threads);
+    s->n_parts = sn_parts_for(c, 0, s->bytes);
 }
 
 setsuna_status sn_move_bind(sn_op_ctx *c, sn_step *s, const sn_move_view *v)

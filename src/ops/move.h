@@ -73,12 +73,4 @@ void sn_move_bind_add(sn_op_ctx *c, sn_step *s, sn_move_list *list, uint32_t in,
 /* bind of an operator that is one view from input 0 to output 0. */
 setsuna_status sn_move_bind(sn_op_ctx *c, sn_step *s, const sn_move_view *v);
 
-/* Parts worth making for work that touches size_bytes of memory: one per 32 KiB (about 3 us of copying, ten times
- * the cost of handing a part over), at most n_threads. */
-static inline uint32_t sn_move_parts(double size_bytes, uint32_t n_threads)
-{
-    double parts = size_bytes / 32768.0;
-    return parts >= (double)n_threads ? n_threads : parts < 1.0 ? 1 : (uint32_t)parts;
-}
-
 #endif

@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/half.h"
 #include "ops/move.h"
+#include "ops/parts.h"
 #include <string.h>
 
 typedef enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP } pad_mode;
@@ -260,7 +261,7 @@ static setsuna_status pad_bind_window(sn_op_ctx *c, sn_step *s, pad_mode mode, c
     s->param = p;
     s->kernel = "pad";
     s->bytes = 2.0 * (double)total * (double)p->elem_bytes;
-    s->n_parts = sn_move_parts(s->bytes, c->n_threads);
+    s->n_parts = sn_parts_for(c, 0, s->bytes);
     *out = p;
     return SETSUNA_OK;
 }

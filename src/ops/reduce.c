@@ -3,6 +3,7 @@
 #include "kernels/reduce.h"
 #include "base/checked.h"
 #include "ops/move.h"
+#include "ops/parts.h"
 #include "ops/typed.h"
 #include <math.h>
 #include <string.h>
@@ -342,7 +343,7 @@ static setsuna_status reduce_f32_bind(sn_op_ctx *c, sn_step *s, const reduce_gro
     s->param = p;
     s->scratch_bytes = p->pass[p->n_pass - 1].at_bytes; /* the last result goes to the output */
     s->kernel = p->pass[0].rows ? "reduce_f32_rows" : "reduce_f32_cols";
-    s->n_parts = sn_move_parts((double)total * sizeof(float), c->n_threads);
+    s->n_parts = sn_parts_for(c, 0, (double)total * sizeof(float));
     return SETSUNA_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "ops/indices.h"
 #include "ops/move.h"
 #include "ops/typed.h"
+#include <math.h>
 #include <string.h>
 
 typedef enum scatter_reduction { SCATTER_NONE, SCATTER_ADD, SCATTER_MUL, SCATTER_MAX, SCATTER_MIN } scatter_reduction;

@@ -1,7 +1,9 @@
 /* TopK. Ties go to the lower index; the result is sorted also where `sorted` does not ask for it. */
 #include "base/checked.h"
 #include "ops/move.h"
+#include "ops/parts.h"
 #include "ops/typed.h"
+#include <math.h>
 
 typedef struct topk_param topk_param;
 /* One row; x, values and indices step by p->inner. values, indices: NULL when not wanted. */
@@ -96,7 +98,7 @@ static setsuna_status topk_bind(sn_op_ctx *c, sn_step *s)
     p->size = setsuna_dtype_size(c->in[0].dtype);
     p->largest = sn_node_int(c->node, "largest", 1) != 0;
     p->fn = table[c->in[0].dtype];
-    s->n_parts = sn_move_parts((double)total * (double)p->size, c->n_threads);
+    s->n_parts = sn_parts_for(c, 0, (double)total * (double)p->size);
     if (!sn_mul_size((size_t)(p->outer ? p->k : 0), TOPK_ENTRY_BYTES, &p->part_bytes) ||
         !sn_align_size(p->part_bytes, SN_ALIGN, &p->part_bytes) ||
         !sn_mul_size(p->part_bytes, s->n_parts, &s->scratch_bytes))

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "ops/move.h"
 #include "ops/typed.h"
+#include <math.h>
 #include <string.h>
 
 typedef int unique_compare_fn(const void *a, const void *b, int64_t n);

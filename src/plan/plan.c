@@ -14,6 +14,7 @@ struct sn_module {
     sn_plan *plans;
     uint32_t n_plans;
     pthread_mutex_t lock; /* guards plans */
+    sn_module *doomed;    /* while being destroyed: the next to go */
 };
 
 /* ---- modules --------------------------------------------------------------------------------------- */
@@ -37,17 +38,42 @@ sn_module *sn_module_create(sn_plan_env *env, const sn_graph *graph, const bool 
     return m;
 }
 
+/* Gives a reference up; the last one frees the plan. Returns its rest, which is now the caller's to destroy, or NULL.
+ */
+static sn_module *plan_drop(sn_plan *plan)
+{
+    if (!plan || atomic_fetch_sub(&plan->refs, 1) != 1)
+        return NULL;
+    for (size_t i = 0; i < plan->n_step; i++)
+        plan->env->release_control(&plan->step[i]);
+    sn_module *rest = plan->rest;
+    sn_arena_destroy(plan->arena); /* the plan itself lies in it */
+    return rest;
+}
+
+/* Not recursive: a model decides how many segments follow each other. */
 void sn_module_destroy(sn_module *m)
 {
-    if (!m)
-        return;
-    for (sn_plan *p = m->plans, *next; p; p = next) {
-        next = p->next;
-        sn_plan_unref(p);
+    while (m) {
+        sn_module *todo = m->doomed;
+        for (sn_plan *p = m->plans, *next; p; p = next) {
+            next = p->next;
+            sn_module *rest = plan_drop(p);
+            if (rest) {
+                rest->doomed = todo;
+                todo = rest;
+            }
+        }
+        pthread_mutex_destroy(&m->lock);
+        sn_free(m->env->allocator, m->bind);
+        sn_free(m->env->allocator, m);
+        m = todo;
     }
-    pthread_mutex_destroy(&m->lock);
-    sn_free(m->env->allocator, m->bind);
-    sn_free(m->env->allocator, m);
+}
+
+void sn_plan_unref(sn_plan *plan)
+{
+    sn_module_destroy(plan_drop(plan));
 }
 
 const sn_graph *sn_module_graph(const sn_module *m)
@@ -66,16 +92,6 @@ bool sn_plan_matches(const sn_plan *plan, const setsuna_tensor *inputs)
             return false;
     }
     return true;
-}
-
-void sn_plan_unref(sn_plan *plan)
-{
-    if (!plan || atomic_fetch_sub(&plan->refs, 1) != 1)
-        return;
-    for (size_t i = 0; i < plan->n_step; i++)
-        plan->env->release_control(&plan->step[i]);
-    sn_module_destroy(plan->rest);
-    sn_arena_destroy(plan->arena); /* the plan itself lies in it */
 }
 
 /* ---- making a plan --------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #define SN_KERNELS_X86_VMATH_AVX512_H
 
 #include <immintrin.h>
+#include <stdint.h>
 
 static inline __m512 sn_exp_ps512(__m512 x)
 {

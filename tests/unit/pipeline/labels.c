@@ -24,9 +24,9 @@ static setsuna_status parse(sn_arena *arena, const char *text, size_t size, sn_l
 static void test_lines(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"cat\ndog\n \xe7\x8c\xab", "cat\ndog\n \xe7\x8c\xab\n",
-                                        "\xef\xbb\xbf"
-                                        "cat\r\ndog\r\n \xe7\x8c\xab\r\n"};
+    static const char with_mark[] = "\xef\xbb\xbf" /* not one literal: \xbfca would be one character */
+                                    "cat\r\ndog\r\n \xe7\x8c\xab\r\n";
+    static const char *const texts[] = {"cat\ndog\n \xe7\x8c\xab", "cat\ndog\n \xe7\x8c\xab\n", with_mark};
     for (int i = 0; i < 3; i++) {
         sn_arena *arena = sn_arena_create(sn_allocator_default());
         sn_labels labels;

@@ -122,7 +122,7 @@ static void test_lists_packed_and_not(void **state)
     pb_bytes(&w, 4, "", 0);
     sn_pb pb = open_bytes(w.data, w.size);
     sn_pb_field f;
-    size_t n;
+    size_t n = 99;
     uint64_t u;
     assert_true(sn_pb_next(&pb, &f) && sn_pb_count(&f, SN_PB_VARINT, &n));
     assert_int_equal(n, 6);
