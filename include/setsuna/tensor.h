@@ -19,7 +19,7 @@ extern "C" {
     X(I16, 5, 2, "i16")                                                                                                \
     X(I32, 6, 4, "i32")                                                                                                \
     X(I64, 7, 8, "i64")                                                                                                \
-    X(STRING, 8, 0, "string")                                                                                          \
+    X(STRING, 8, 16, "string")                                                                                         \
     X(BOOL, 9, 1, "bool")                                                                                              \
     X(F16, 10, 2, "f16")                                                                                               \
     X(F64, 11, 8, "f64")                                                                                               \
@@ -45,6 +45,13 @@ typedef struct setsuna_shape {
     int64_t dim[SETSUNA_RANK_MAX];
 } setsuna_shape;
 
+/* One element of a SETSUNA_STRING tensor: UTF-8, len bytes without a terminator. The bytes are borrowed like the
+ * tensor's data; those of an output may lie in an input. */
+typedef struct setsuna_text {
+    const char *data;
+    size_t len;
+} setsuna_text;
+
 /* A dense row-major tensor. data is borrowed unless a declaration says otherwise; it may be NULL
  * when the tensor has no elements. size_bytes == elements * bytes per element. */
 typedef struct setsuna_tensor {
@@ -54,7 +61,7 @@ typedef struct setsuna_tensor {
     size_t size_bytes;
 } setsuna_tensor;
 
-/* Bytes of one element; 0 for SETSUNA_DTYPE_NONE, SETSUNA_STRING and unknown values. */
+/* Bytes of one element; 0 for SETSUNA_DTYPE_NONE and unknown values. */
 SETSUNA_API size_t setsuna_dtype_size(setsuna_dtype dtype);
 
 /* "f32", "i64", ...; "none" for SETSUNA_DTYPE_NONE, "?" for unknown values. Never NULL. */

@@ -3,6 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef __clang_analyzer__ /* here they are defined */
+#undef sn_fail
+#undef sn_fail_va
+#undef sn_fail_at
+#endif
+
 const char *setsuna_status_name(setsuna_status status)
 {
     switch (status) {

@@ -167,11 +167,11 @@ static void ort_close(sn_model *model)
     for (uint32_t i = 0; m->name && i < m->base.n_input + m->base.n_output; i++)
         if (m->name[i])
             m->names->Free(m->names, m->name[i]);
-    if (m->memory)
+    if (m->api && m->memory)
         m->api->ReleaseMemoryInfo(m->memory);
-    if (m->session)
+    if (m->api && m->session)
         m->api->ReleaseSession(m->session);
-    if (m->env)
+    if (m->api && m->env)
         m->api->ReleaseEnv(m->env);
     /* The library stays loaded: it starts threads and registers handlers that do not survive dlclose. */
     sn_arena_destroy(m->arena);

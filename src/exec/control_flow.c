@@ -101,7 +101,7 @@ static setsuna_status control_ints(const sn_node *n, const char *name, uint32_t 
 
 static setsuna_status control_bind_scan(const sn_node *n, control_param *p, sn_arena *arena, setsuna_error *err)
 {
-    uint32_t skip = p->kind == CONTROL_SCAN8, n_dir = p->n_scan > p->n_scan_out ? p->n_scan : p->n_scan_out;
+    uint32_t skip = p->kind == CONTROL_SCAN8, n_dir;
     int64_t scans = sn_node_int(n, "num_scan_inputs", 0);
     if (scans < 1 || n->n_formal < skip || (uint64_t)scans > n->n_formal - skip)
         return sn_fail(err, SETSUNA_EMODEL, n->name, "num_scan_inputs is %lld", (long long)scans);
@@ -259,7 +259,7 @@ static setsuna_status control_call(const sn_step *s, sn_run *r, sn_control_state
         SN_TRY(sn_exec_create(sn_exec_env(r), body->module, r->pool, &c->exec[i]));
     for (uint32_t k = 0; k < body->n_input; k++) {
         if (body->from[k] < UINT32_MAX / 2) {
-            c->in[k] = formal[body->from[k]];
+            c->in[k] = formal[body->from[k]]; // NOLINT(clang-analyzer-core.NullDereference): the bodies of If have none
             continue;
         }
         uint32_t slot = s->in[p->n_formal + (body->from[k] - UINT32_MAX / 2)];
@@ -292,7 +292,7 @@ static setsuna_status control_reserve(const sn_step *s, sn_run *r, control_buffe
     void *data = sn_alloc(env->allocator, cap);
     if (!data)
         return sn_run_fail(s, r, SETSUNA_ENOMEM, "no memory for %zu bytes", cap);
-    if (keep)
+    if (b->data)
         memcpy(data, b->data, keep);
     sn_free(env->allocator, b->data);
     b->data = data;
@@ -570,7 +570,7 @@ static setsuna_status control_run_scan8(const sn_step *s, sn_run *r, sn_control_
 {
     const control_param *p = s->param;
     setsuna_tensor lens = control_input(s, r, 0), first = control_input(s, r, 1 + p->n_state);
-    setsuna_tensor scan[SN_OP_IN_MAX];
+    setsuna_tensor scan[SN_OP_IN_MAX] = {0};
     const int32_t axis[SN_OP_IN_MAX] = {0};
     if (first.shape.rank < 2)
         return sn_run_fail(s, r, SETSUNA_ESHAPE, "scan inputs need a batch and a sequence axis");

@@ -250,7 +250,7 @@ static setsuna_status frame_create(sn_exec *e, exec_level *l, sn_plan *plan, exe
 static void level_drop_oldest(sn_exec *e, exec_level *l)
 {
     exec_frame **last = &l->frames;
-    while ((*last)->next)
+    while (*last && (*last)->next)
         last = &(*last)->next;
     exec_level one = {.frames = *last};
     *last = NULL;

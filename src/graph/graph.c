@@ -1,5 +1,6 @@
 #include "graph/graph.h"
 #include "base/checked.h"
+#include "base/hash.h"
 #include <string.h>
 
 /* ---- building ------------------------------------------------------------------------------------ */
@@ -85,6 +86,13 @@ uint32_t sn_graph_add_const(sn_graph *g, const char *name, const setsuna_tensor 
     g->value[v].shape = t->shape;
     g->value[v].cst = c;
     return v;
+}
+
+uint64_t sn_const_uid(const setsuna_tensor *t)
+{
+    uint64_t h = sn_hash_u64(0, (uint64_t)t->dtype << 32 | (uint64_t)t->shape.rank);
+    h = sn_hash_bytes(h, t->shape.dim, (size_t)t->shape.rank * sizeof t->shape.dim[0]);
+    return sn_hash_bytes(h, t->data, t->size_bytes);
 }
 
 sn_node *sn_graph_add_node(sn_graph *g, const char *domain, const char *op, int32_t opset, const char *name,

@@ -58,10 +58,7 @@ typedef enum sn_attr_kind {
 
 typedef struct sn_graph sn_graph;
 
-typedef struct sn_text { /* bytes, NUL-terminated after len; may contain NUL */
-    const char *data;
-    size_t len;
-} sn_text;
+typedef setsuna_text sn_text; /* here also NUL-terminated after len; may contain NUL */
 
 typedef struct sn_attr {
     const char *name;
@@ -115,6 +112,9 @@ uint32_t sn_graph_add_value(sn_graph *g, const char *name, setsuna_dtype dtype);
 
 /* Adds a constant value. data is borrowed. uid: see sn_const. SN_NONE: out of memory. */
 uint32_t sn_graph_add_const(sn_graph *g, const char *name, const setsuna_tensor *t, uint64_t uid);
+
+/* The uid of a constant from its type, shape and bytes. */
+uint64_t sn_const_uid(const setsuna_tensor *t);
 
 /* Adds a node; in and out are copied. The pointer is valid until the next node is added. NULL: out of memory. */
 sn_node *sn_graph_add_node(sn_graph *g, const char *domain, const char *op, int32_t opset, const char *name,

@@ -26,7 +26,7 @@ static void passport_set(char dst[SN_PASSPORT_TEXT_MAX], const char *text)
         n--;
     dst[n] = '\0';
     if (n == 0)
-        strcpy(dst, "unknown");
+        snprintf(dst, SN_PASSPORT_TEXT_MAX, "unknown");
 }
 
 /* The first line of a small file; "" where it cannot be read. */

@@ -1,4 +1,5 @@
-/* The operators with subgraphs, as far as checking goes; exec/control.c binds and runs them. */
+/* Operators that the planner itself takes apart, as far as checking goes: those with subgraphs are bound and run by
+ * exec/control_flow.c. */
 #include "ops/op.h"
 
 const sn_op sn_ops_control[] = {
@@ -8,5 +9,21 @@ const sn_op sn_ops_control[] = {
     {"", "Scan", 9, 0, 1, 255, 1, 255, SN_OP_CONTROL,
      "body:g num_scan_inputs:i scan_input_axes:I scan_input_directions:I scan_output_axes:I scan_output_directions:I",
      NULL, NULL},
+    {.name = NULL},
+};
+
+/* Sequences and optionals are resolved by the planner (plan/sequence_lower.c) and never run. */
+const sn_op sn_ops_sequence_type[] = {
+    {"", "SequenceEmpty", 11, 0, 0, 0, 1, 1, SN_OP_CONTROL, "dtype:i", NULL, NULL},
+    {"", "SequenceConstruct", 11, 0, 1, 255, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {"", "SequenceInsert", 11, 0, 2, 3, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {"", "SequenceErase", 11, 0, 1, 2, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {"", "SequenceAt", 11, 0, 2, 2, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {"", "SequenceLength", 11, 0, 1, 1, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {"", "ConcatFromSequence", 11, 0, 1, 1, 1, 1, SN_OP_CONTROL, "axis:i new_axis:i", NULL, NULL},
+    {"", "SplitToSequence", 11, 0, 1, 2, 1, 1, SN_OP_CONTROL, "axis:i keepdims:i", NULL, NULL},
+    {"", "Optional", 15, 0, 1, 1, 1, 1, SN_OP_CONTROL, "type:?", NULL, NULL},
+    {"", "OptionalHasElement", 15, 0, 0, 1, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {"", "OptionalGetElement", 15, 0, 1, 1, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
     {.name = NULL},
 };

@@ -158,7 +158,7 @@ static setsuna_status conv_int_bind(sn_op_ctx *c, sn_step *s)
     s->run = conv_int_run;
     s->param = p;
     s->kernel = "sn_conv_plain_i32";
-    s->flops = 2 * (double)g->n * (double)g->oc * (double)p->pixels * (double)(g->ic / g->group) *
+    s->flops = 2 * (double)g->n * (double)g->oc * (double)p->pixels * (double)g->ic / (double)g->group *
                (double)(g->kernel[0] * g->kernel[1] * g->kernel[2]);
     s->n_parts = sn_parts_for(c, s->flops, 0);
     return SETSUNA_OK;

@@ -15,6 +15,11 @@ static const sn_op *const op_families[] = {
 #undef FAMILY
 };
 
+#ifdef __clang_analyzer__ /* here they are defined */
+#undef sn_op_fail
+#undef sn_run_fail
+#endif
+
 enum { OP_FAMILIES = sizeof op_families / sizeof op_families[0] };
 
 const sn_op *sn_op_find(const char *domain, const char *name, int32_t opset)

@@ -174,6 +174,11 @@ struct sn_run {
                              void **data_out);
 };
 
+#ifdef __clang_analyzer__ /* It takes the NULL of an absent operand for a possible value of one that cannot be absent. \
+                           */
+void *sn_in(const sn_step *s, const sn_run *r, uint32_t i);
+void *sn_out(const sn_step *s, const sn_run *r, uint32_t i);
+#else
 static inline void *sn_in(const sn_step *s, const sn_run *r, uint32_t i)
 {
     return i < s->n_in && s->in[i] != SN_NONE ? r->slot[s->in[i]] : NULL;
@@ -183,6 +188,7 @@ static inline void *sn_out(const sn_step *s, const sn_run *r, uint32_t i)
 {
     return i < s->n_out && s->out[i] != SN_NONE ? r->slot[s->out[i]] : NULL;
 }
+#endif
 
 /* Only in steps whose infer answered SN_INFER_DYNAMIC. *data_out is NULL for an absent output.
  * Returns OK, ENOMEM, ELIMIT. */
@@ -198,5 +204,10 @@ static inline void sn_run_parallel(const sn_step *s, sn_run *r, sn_pool_fn *fn, 
 {
     sn_pool_run(r->pool, fn, arg, s->n_parts);
 }
+
+#ifdef __clang_analyzer__ /* see base/status.h */
+#define sn_op_fail(c, status, ...) (sn_op_fail(c, status, __VA_ARGS__), (status))
+#define sn_run_fail(s, r, status, ...) (sn_run_fail(s, r, status, __VA_ARGS__), (status))
+#endif
 
 #endif

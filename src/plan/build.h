@@ -11,6 +11,13 @@ typedef enum sn_node_state {
     SN_NODE_DEFERRED /* waits for the shape or value of something */
 } sn_node_state;
 
+/* The tensors of a sequence, known at plan time. */
+typedef struct sn_sequence {
+    const uint32_t *item; /* values */
+    size_t n;
+    bool written; /* there is a SequenceConstruct for it among the deferred nodes */
+} sn_sequence;
+
 typedef struct sn_build {
     sn_plan_env *env;
     sn_graph *graph;        /* the working copy, in arena */
@@ -21,6 +28,8 @@ typedef struct sn_build {
     uint8_t *state;         /* sn_node_state of each node of graph, after propagate */
     uint32_t *need;         /* values that deferred nodes must know to be planned; may repeat. From the allocator */
     size_t n_need, cap_need;
+    sn_sequence **sequence; /* per value, NULL for tensors; n_sequence entries. From the allocator */
+    size_t n_sequence, cap_sequence;
     size_t folded_bytes; /* constants made by folding */
     setsuna_error *err;
 } sn_build;
@@ -44,6 +53,23 @@ setsuna_status sn_split(sn_build *b, sn_graph **rest_out, bool **bind_out);
 /* Replaces node `n` (an If with constant condition) by the chosen branch: nodes with values renamed into b->graph, in
  * topological order, in scratch. The branch's outputs are renamed to the If's. */
 setsuna_status sn_inline_if(sn_build *b, const sn_node *n, sn_node **nodes_out, size_t *n_out);
+
+/* ---- sequences (sequence_lower.c) ---- */
+
+/* The sequence behind a value; NULL: it is a tensor, or not known. */
+sn_sequence *sn_sequence_of(const sn_build *b, uint32_t value);
+
+/* An operator on sequences or optionals, or an Identity of a sequence. */
+bool sn_is_sequence_op(const sn_build *b, const sn_node *n);
+
+enum { SN_SEQUENCE_UNKNOWN = 3 }; /* its input is not known yet: the node is deferred */
+
+/* Resolves it: what it makes is recorded, and the nodes that stand for it (at most SN_OP_OUT_MAX + 2, in scratch) are
+ * to be visited next. Returns OK, SN_INFER_NEED_VALUE (of input *need), SN_SEQUENCE_UNKNOWN, or a failure. */
+int sn_lower_sequence(sn_build *b, const sn_node *n, sn_node **made_out, size_t *n_made, uint32_t *need);
+
+/* A node that makes the sequence again in another graph. Returns OK or ENOMEM. */
+setsuna_status sn_sequence_write_down(sn_build *b, uint32_t value, sn_node *made);
 
 /* Assigns slots and arena offsets. On entry the in and out of each step are value indices of b->graph; on return they
  * are slots. node: the graph's nodes in order; is_alias: those that made no step because their output is their input's

@@ -53,9 +53,9 @@ static uint64_t fold_hash_attr(uint64_t h, const sn_attr *a)
 /* Identity of a folded constant: its contents where they are small, otherwise what it was computed from. */
 static uint64_t fold_uid(const sn_build *b, const sn_node *n, uint32_t output, const setsuna_tensor *t)
 {
-    uint64_t h = sn_hash_u64(sn_hash_bytes(0, &t->shape, sizeof t->shape), (uint64_t)t->dtype);
     if (t->size_bytes <= 64 << 10)
-        return sn_hash_bytes(h, t->data, t->size_bytes);
+        return sn_const_uid(t);
+    uint64_t h = sn_hash_u64(sn_hash_bytes(0, &t->shape, sizeof t->shape), (uint64_t)t->dtype);
     h = sn_hash_u64(sn_hash_str(sn_hash_str(h, n->domain), n->op), (uint64_t)n->opset << 32 | output);
     for (uint32_t i = 0; i < n->n_attr; i++)
         h = fold_hash_attr(h, &n->attr[i]);

@@ -1,6 +1,5 @@
 #include "plan/build.h"
 #include "base/checked.h"
-#include "base/hash.h"
 #include "passes/pass.h"
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@ struct sn_module {
     sn_plan *plans;
     uint32_t n_plans;
     pthread_mutex_t lock; /* guards plans */
+    sn_module *doomed;    /* while being destroyed: the next to go */
 };
 
 /* ---- modules --------------------------------------------------------------------------------------- */
@@ -38,17 +38,42 @@ sn_module *sn_module_create(sn_plan_env *env, const sn_graph *graph, const bool 
     return m;
 }
 
+/* Gives a reference up; the last one frees the plan. Returns its rest, which is now the caller's to destroy, or NULL.
+ */
+static sn_module *plan_drop(sn_plan *plan)
+{
+    if (!plan || atomic_fetch_sub(&plan->refs, 1) != 1)
+        return NULL;
+    for (size_t i = 0; i < plan->n_step; i++)
+        plan->env->release_control(&plan->step[i]);
+    sn_module *rest = plan->rest;
+    sn_arena_destroy(plan->arena); /* the plan itself lies in it */
+    return rest;
+}
+
+/* Not recursive: a model decides how many segments follow each other. */
 void sn_module_destroy(sn_module *m)
 {
-    if (!m)
-        return;
-    for (sn_plan *p = m->plans, *next; p; p = next) {
-        next = p->next;
-        sn_plan_unref(p);
+    while (m) {
+        sn_module *todo = m->doomed;
+        for (sn_plan *p = m->plans, *next; p; p = next) {
+            next = p->next;
+            sn_module *rest = plan_drop(p);
+            if (rest) {
+                rest->doomed = todo;
+                todo = rest;
+            }
+        }
+        pthread_mutex_destroy(&m->lock);
+        sn_free(m->env->allocator, m->bind);
+        sn_free(m->env->allocator, m);
+        m = todo;
     }
-    pthread_mutex_destroy(&m->lock);
-    sn_free(m->env->allocator, m->bind);
-    sn_free(m->env->allocator, m);
+}
+
+void sn_plan_unref(sn_plan *plan)
+{
+    sn_module_destroy(plan_drop(plan));
 }
 
 const sn_graph *sn_module_graph(const sn_module *m)
@@ -67,16 +92,6 @@ bool sn_plan_matches(const sn_plan *plan, const setsuna_tensor *inputs)
             return false;
     }
     return true;
-}
-
-void sn_plan_unref(sn_plan *plan)
-{
-    if (!plan || atomic_fetch_sub(&plan->refs, 1) != 1)
-        return;
-    for (size_t i = 0; i < plan->n_step; i++)
-        plan->env->release_control(&plan->step[i]);
-    sn_module_destroy(plan->rest);
-    sn_arena_destroy(plan->arena); /* the plan itself lies in it */
 }
 
 /* ---- making a plan --------------------------------------------------------------------------------- */
@@ -111,8 +126,7 @@ static setsuna_status plan_start(sn_build *b, const sn_module *m, const setsuna_
         if (inputs[i].size_bytes)
             memcpy(key->data, inputs[i].data, inputs[i].size_bytes);
         c->t = *key;
-        c->uid = sn_hash_bytes(sn_hash_bytes((uint64_t)key->dtype, &key->shape, sizeof key->shape), key->data,
-                               key->size_bytes);
+        c->uid = sn_const_uid(key);
         v->cst = c;
     }
     return sn_graph_sort(g, b->err);
@@ -215,6 +229,9 @@ static setsuna_status plan_make_in(sn_build *b, sn_module *m, const setsuna_tens
     bool *bind = NULL;
     SN_TRY(sn_split(b, &rest, &bind));
     if (rest) {
+        if (b->graph->n_node == 0 && b->n_need == 0)
+            return sn_fail(b->err, SETSUNA_EUNSUPPORTED, rest->n_node ? rest->node[0].name : NULL,
+                           "%s waits for a shape that nothing determines", rest->n_node ? rest->node[0].op : "a node");
         plan->boundary = sn_arena_array(b->arena, rest->n_input, 4);
         plan->rest = sn_module_create(b->env, rest, bind);
         if (!plan->boundary || !plan->rest)
@@ -240,15 +257,19 @@ static setsuna_status plan_make(sn_module *m, const setsuna_tensor *inputs, sn_p
     b.ctx = sn_alloc_zero(env->allocator, sizeof *b.ctx);
     sn_plan *plan = b.arena ? sn_arena_alloc(b.arena, sizeof *plan) : NULL;
     setsuna_status status = SETSUNA_ENOMEM;
-    if (plan && b.scratch && b.folding && b.ctx) {
+    if (plan) {
         plan->arena = b.arena;
         plan->env = env;
         plan->refs = 1;
-        status = plan_make_in(&b, m, inputs, plan);
     }
+    if (err)
+        err->status = SETSUNA_OK; /* so that an ENOMEM without words is told from one with */
+    if (plan && b.scratch && b.folding && b.ctx)
+        status = plan_make_in(&b, m, inputs, plan);
     if (status == SETSUNA_ENOMEM && err && err->status != SETSUNA_ENOMEM)
         sn_fail(err, status, NULL, "out of memory while planning");
     sn_free(env->allocator, b.need);
+    sn_free(env->allocator, b.sequence);
     sn_free(env->allocator, b.ctx);
     sn_pack_store_destroy(b.folding);
     sn_arena_destroy(b.scratch);
@@ -308,9 +329,9 @@ setsuna_status sn_module_plan(sn_module *m, const setsuna_tensor *inputs, sn_pla
 /* ---- checking a whole model ------------------------------------------------------------------------ */
 
 typedef struct check {
-    uint32_t n_bad;
-    bool model_bad; /* malformed rather than unsupported */
-    size_t at;      /* end of what is written to err->text */
+    uint32_t n_bad, n_told; /* bad nodes, and those of them in the text */
+    bool model_bad;         /* malformed rather than unsupported */
+    size_t at;              /* end of what is written to err->text */
 } check;
 
 static void check_node(const sn_node *n, check *c, setsuna_error *err)
@@ -325,10 +346,12 @@ static void check_node(const sn_node *n, check *c, setsuna_error *err)
     if (!err)
         return;
     int w = snprintf(err->text + c->at, sizeof err->text - c->at, "%s%s: %s", c->at ? "\n" : "", one.where, one.text);
-    if (w > 0 && (size_t)w < sizeof err->text - c->at - 32)
+    if (c->n_told + 1 == c->n_bad && w > 0 && (size_t)w + 96 < sizeof err->text - c->at) {
         c->at += (size_t)w;
-    else
+        c->n_told++;
+    } else {
         err->text[c->at] = '\0';
+    }
 }
 
 setsuna_status sn_plan_check(const sn_graph *g, uint32_t *n_bad_out, setsuna_error *err)
@@ -360,6 +383,9 @@ setsuna_status sn_plan_check(const sn_graph *g, uint32_t *n_bad_out, setsuna_err
         *n_bad_out = c.n_bad;
     if (!c.n_bad)
         return SETSUNA_OK;
-    return sn_fail(err, c.model_bad ? SETSUNA_EMODEL : SETSUNA_EUNSUPPORTED, g->name, "%u node%s cannot be run:\n%s",
-                   c.n_bad, c.n_bad == 1 ? "" : "s", list.text);
+    char more[48] = "";
+    if (c.n_bad > c.n_told)
+        snprintf(more, sizeof more, "\n... and %u more", c.n_bad - c.n_told);
+    return sn_fail(err, c.model_bad ? SETSUNA_EMODEL : SETSUNA_EUNSUPPORTED, NULL, "%u node%s cannot be run:\n%s%s",
+                   c.n_bad, c.n_bad == 1 ? "" : "s", list.text, more);
 }

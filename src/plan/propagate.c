@@ -188,6 +188,20 @@ static setsuna_status prop_set_outputs(sn_build *b, const sn_node *n)
     return SETSUNA_OK;
 }
 
+/* A deferred node takes the sequences it reads with it. */
+static setsuna_status prop_emit_deferred(prop *p, const sn_node *n)
+{
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        const sn_sequence *s = n->in[i] == SN_NONE ? NULL : sn_sequence_of(p->b, n->in[i]);
+        sn_node made;
+        if (!s || s->written)
+            continue;
+        SN_TRY(sn_sequence_write_down(p->b, n->in[i], &made));
+        SN_TRY(prop_emit(p, &made, SN_NODE_DEFERRED));
+    }
+    return prop_emit(p, n, SN_NODE_DEFERRED);
+}
+
 static setsuna_status prop_defer(prop *p, const sn_node *n, uint32_t need)
 {
     sn_build *b = p->b;
@@ -197,7 +211,7 @@ static setsuna_status prop_defer(prop *p, const sn_node *n, uint32_t need)
     if (!sn_grow(b->env->allocator, &b->need, &b->cap_need, b->n_need + 1, sizeof *b->need))
         return SETSUNA_ENOMEM;
     b->need[b->n_need++] = v;
-    return prop_emit(p, n, SN_NODE_DEFERRED);
+    return prop_emit_deferred(p, n);
 }
 
 static setsuna_status prop_control(prop *p, const sn_node *n)
@@ -209,7 +223,7 @@ static setsuna_status prop_control(prop *p, const sn_node *n)
         SN_TRY(sn_inline_if(b, n, &nodes, &count));
         return prop_push(p, nodes, count);
     }
-    return prop_emit(p, n, prop_inputs_known(b->graph, n) ? SN_NODE_DYNAMIC : SN_NODE_DEFERRED);
+    return prop_inputs_known(b->graph, n) ? prop_emit(p, n, SN_NODE_DYNAMIC) : prop_emit_deferred(p, n);
 }
 
 /* The half type that makes this node a case for promotion, or NONE. */
@@ -221,6 +235,21 @@ static setsuna_dtype prop_half_of(const sn_graph *g, const sn_node *n, const sn_
     return SETSUNA_DTYPE_NONE;
 }
 
+static setsuna_status prop_sequence(prop *p, const sn_node *n)
+{
+    sn_node *made;
+    size_t count;
+    uint32_t need;
+    int answer = sn_lower_sequence(p->b, n, &made, &count, &need);
+    if (answer < 0)
+        return (setsuna_status)answer;
+    if (answer == SN_INFER_NEED_VALUE)
+        return prop_defer(p, n, need);
+    if (answer == SN_SEQUENCE_UNKNOWN)
+        return prop_emit_deferred(p, n);
+    return count ? prop_push(p, made, count) : SETSUNA_OK;
+}
+
 static setsuna_status prop_visit(prop *p, const sn_node *n)
 {
     sn_build *b = p->b;
@@ -229,10 +258,12 @@ static setsuna_status prop_visit(prop *p, const sn_node *n)
         return prop_emit(p, n, SN_NODE_PLANNED);
     const sn_op *op = NULL;
     SN_TRY(sn_op_check(n, &op, b->err));
+    if (sn_is_sequence_op(b, n))
+        return prop_sequence(p, n);
     if (op->flags & SN_OP_CONTROL)
         return prop_control(p, n);
     if (!prop_inputs_known(g, n))
-        return prop_emit(p, n, SN_NODE_DEFERRED);
+        return prop_emit_deferred(p, n);
     setsuna_dtype half = prop_half_of(g, n, op);
     sn_build_ctx(b, n, op, b->folding);
     for (uint32_t i = 0; half && i < b->ctx->n_in; i++)

@@ -52,7 +52,7 @@ char *sn_human_align(char *duration)
 {
     size_t n = strlen(duration);
     if (n >= 2 && n + 2 <= SN_HUMAN_MAX && strcmp(duration + n - 2, " s") == 0)
-        strcpy(duration + n, " ");
+        memcpy(duration + n, " ", 2);
     return duration;
 }
 

@@ -90,7 +90,7 @@ setsuna_status sn_onnx_const_make(sn_onnx_import *im, const sn_onnx_tensor *t, b
     c->t = t->t;
     bool small =
         t->t.size_bytes <= SN_ONNX_RELEASABLE_BYTES && t->place != SN_ONNX_EXTERNAL && t->t.dtype != SETSUNA_STRING;
-    c->uid = small ? sn_onnx_tensor_hash(&t->t) : onnx_place_hash(im, t);
+    c->uid = small ? sn_const_uid(&t->t) : onnx_place_hash(im, t);
     c->releasable = t->place == SN_ONNX_IN_FILE && !in_function && t->t.size_bytes >= SN_ONNX_RELEASABLE_BYTES;
     *out = c;
     if (t->place != SN_ONNX_EXTERNAL)

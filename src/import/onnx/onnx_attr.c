@@ -47,17 +47,17 @@ setsuna_status sn_onnx_attr_view_read(sn_pb_bytes message, sn_onnx_attr_view *ou
         bool is_bytes = f.number == ATTR_NAME || f.number == ATTR_REF || f.number == ATTR_G;
         if ((is_bytes && f.wire != SN_PB_BYTES) || (f.number == ATTR_TYPE && f.wire != SN_PB_VARINT))
             return sn_fail(err, SETSUNA_EMODEL, NULL, "malformed attribute");
+        if (attr_type_of_field(f.number))
+            implied = attr_type_of_field(f.number);
         switch (f.number) {
         case ATTR_NAME: v.name = f.bytes; break;
         case ATTR_REF: v.reference = f.bytes; break;
+        case ATTR_G: v.graph = f.bytes; break;
         case ATTR_TYPE:
             has_type = f.value != 0;
             v.type = f.value <= ATTR_TYPE_LAST ? (int32_t)f.value : ATTR_TYPE_LAST;
             break;
-        case ATTR_G: v.graph = f.bytes; /* fall through */
-        default:
-            if (attr_type_of_field(f.number))
-                implied = attr_type_of_field(f.number);
+        default: break;
         }
     }
     if (pb.malformed || v.name.size == 0)

@@ -65,7 +65,7 @@ static setsuna_status external_read(sn_onnx_import *im, const external_extent *e
                 return sn_fail(im->err, SETSUNA_EMODEL, e->location, "byte %llu is neither 0 nor 1 but part of a bool",
                                (unsigned long long)(e->offset + k));
         if (t->size_bytes <= SN_ONNX_RELEASABLE_BYTES)
-            e->cst->uid = sn_onnx_tensor_hash(t);
+            e->cst->uid = sn_const_uid(t);
     }
     return SETSUNA_OK;
 }

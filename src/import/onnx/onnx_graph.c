@@ -722,25 +722,25 @@ static setsuna_status graph_close_function(graph_builder *b, graph_frame *f)
 
 /* ---- nodes ----------------------------------------------------------------------------------------- */
 
+/* *out is filled as far as the message can be read, for the caller's message about it. */
 static setsuna_status graph_read_node(const graph_builder *b, sn_pb_bytes message, graph_node *out)
 {
     const sn_pb_bytes none = {(const uint8_t *)"", 0};
-    graph_node n = {.message = message, .name = none, .op = none, .domain = none, .overload = none};
+    *out = (graph_node){.message = message, .name = none, .op = none, .domain = none, .overload = none};
     sn_pb pb = sn_pb_open(message);
     sn_pb_field f;
     while (sn_pb_next(&pb, &f)) {
         if (f.number <= NODE_OVERLOAD && f.wire != SN_PB_BYTES)
             return sn_fail(b->im->err, SETSUNA_EMODEL, NULL, "malformed node");
         switch (f.number) {
-        case NODE_NAME: n.name = f.bytes; break;
-        case NODE_OP_TYPE: n.op = f.bytes; break;
-        case NODE_DOMAIN: n.domain = sn_onnx_domain(f.bytes); break;
-        case NODE_OVERLOAD: n.overload = f.bytes; break;
+        case NODE_NAME: out->name = f.bytes; break;
+        case NODE_OP_TYPE: out->op = f.bytes; break;
+        case NODE_DOMAIN: out->domain = sn_onnx_domain(f.bytes); break;
+        case NODE_OVERLOAD: out->overload = f.bytes; break;
         default: break;
         }
     }
-    *out = n;
-    if (!pb.malformed && n.op.size == 0)
+    if (!pb.malformed && out->op.size == 0)
         return sn_fail(b->im->err, SETSUNA_EMODEL, NULL, "it has no op_type");
     return graph_end(b, &pb, "node");
 }
@@ -879,7 +879,7 @@ static setsuna_status graph_constant(graph_builder *b, graph_frame *f, const gra
         sn_const *made = sn_arena_alloc(im->arena, sizeof *made);
         if (!made)
             return graph_no_memory(b);
-        *made = (sn_const){.t = t, .uid = sn_onnx_tensor_hash(&t)};
+        *made = (sn_const){.t = t, .uid = sn_const_uid(&t)};
         c = made;
     }
     if (c) {

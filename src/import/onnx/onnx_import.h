@@ -30,9 +30,6 @@ typedef struct sn_onnx_tensor {
 /* Reads a TensorProto. Conversions go to arena. Returns OK, EMODEL, EUNSUPPORTED, ELIMIT, ENOMEM. */
 setsuna_status sn_onnx_tensor_read(sn_pb_bytes message, sn_arena *arena, sn_onnx_tensor *out, setsuna_error *err);
 
-/* A constant made here and not read from the file: data is in the arena. */
-uint64_t sn_onnx_tensor_hash(const setsuna_tensor *t);
-
 /* ---- types (onnx_type.c) --------------------------------------------------------------------------- */
 
 typedef struct sn_onnx_type {

@@ -1,5 +1,4 @@
 #include "base/checked.h"
-#include "base/hash.h"
 #include "import/onnx/onnx_import.h"
 #include <stdio.h>
 #include <string.h>
@@ -356,18 +355,10 @@ setsuna_status sn_onnx_tensor_read(sn_pb_bytes message, sn_arena *arena, sn_onnx
     return SETSUNA_OK;
 }
 
-uint64_t sn_onnx_tensor_hash(const setsuna_tensor *t)
-{
-    uint64_t h = sn_hash_u64((uint64_t)t->dtype, (uint64_t)t->shape.rank);
-    for (int i = 0; i < t->shape.rank; i++)
-        h = sn_hash_u64(h, (uint64_t)t->shape.dim[i]);
-    return sn_hash_bytes(h, t->data, t->size_bytes);
-}
-
 setsuna_status sn_onnx_parse_tensor(const uint8_t *data, size_t size, sn_arena *arena, setsuna_tensor *out,
                                     const char **name_out, setsuna_error *err)
 {
-    sn_onnx_tensor t;
+    sn_onnx_tensor t = {0};
     setsuna_status status = sn_onnx_tensor_read((sn_pb_bytes){data, size}, arena, &t, err);
     if (status == SETSUNA_EMODEL) { /* not a model: the caller's input data is malformed */
         status = SETSUNA_EINPUT;

@@ -77,7 +77,7 @@ void sn_pool_table_init(sn_pool_table *t, sn_cpu_level level);
 #define sn_pool_avg_global_fn sn_pool_global_fn
 #define sn_pool_max_global_block_fn sn_pool_global_block_fn
 #define sn_pool_avg_global_block_fn sn_pool_global_block_fn
-#include "kernels/pool.inc"
+#include "kernels/pooling.inc"
 #undef KERNEL
 
 #endif

@@ -1,0 +1,190 @@
+/* Convolution over blocked channels, f32.
+ *
+ * A blocked image has b channels of one pixel side by side, b being the width of a vector:
+ *
+ *     blocked  [N][ceil(C/b)][H][W][b]      channel c is lane c % b of block c / b
+ *     plain    [N][C][H][W]
+ *
+ * Lanes past C exist in memory but mean nothing: no kernel here lets them reach a real channel, and what is written
+ * to them is unspecified. Nothing is ever read or written outside a tensor: padding is a matter of which taps a
+ * pixel has.
+ *
+ *     y[o] = act(sum over taps and inputs of w[o][i][ky][kx] x[i] + bias[o] + residual[o]) * scale + shift
+ *
+ * with the residual added after all of that instead when residual_last is set. A factor per output channel is folded
+ * into the weights when they are packed.
+ *
+ * Life of a convolution: sn_conv_plan (sizes, tiling), sn_conv_pack_* (weights, once a model), then at run time
+ * sn_conv_run for each part of [0, n_parts), at the same time if wanted. Parts write disjoint outputs. The split
+ * depends on part and n_parts only, so equal counts give equal bits.
+ *
+ * Numerics: class sum, |err| <= (K+2) u sum|w x| with K = taps times input channels, before the activation.
+ */
+#ifndef SN_KERNELS_CONV_H
+#define SN_KERNELS_CONV_H
+
+#include "base/cpu.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What happens to a sum v before it is stored. */
+typedef enum sn_conv_act {
+    SN_CONV_CLAMP,       /* min(max(v, alpha), beta): none (-inf, inf), ReLU (0, inf), Clip; NaN stays. exact */
+    SN_CONV_HARDSWISH,   /* v * min(max(alpha v + beta, 0), 1); ONNX HardSwish is alpha 1/6, beta 1/2 */
+    SN_CONV_HARDSIGMOID, /* min(max(alpha v + beta, 0), 1) */
+    SN_CONV_LEAKY,       /* v < 0 ? alpha v : v */
+    SN_CONV_SIGMOID,     /* 1 / (1 + exp(-v)), relative error below 8 u where v > -87 */
+    SN_CONV_SWISH,       /* v / (1 + exp(-alpha v)), likewise */
+    SN_CONV_TANH,        /* absolute error below 4 u */
+    SN_CONV_ACTS
+} sn_conv_act;
+
+/* The operation. Extents are >= 1 except n, oh and ow, which may be 0. Extents, strides, dilations and pads are below
+ * 2^31 and tensors below 2^47 elements, so that no index overflows. */
+typedef struct sn_conv_spec {
+    int64_t n, ic, ih, iw, oc, oh, ow; /* ic and oc: of all groups together */
+    int64_t kh, kw, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+    int64_t group; /* divides ic and oc */
+    bool plain_in; /* x is plain; not for depthwise convolutions */
+    /* The output is every step_h-th row and step_w-th pixel of images of y_h rows and y_w pixels, from io->y on:
+     * one tap of a transposed convolution. 1, 1, oh, ow for an ordinary one. */
+    int64_t step_h, step_w, y_h, y_w;
+    sn_conv_act act;
+    float alpha, beta;  /* of the activation */
+    float scale, shift; /* after the activation; 1, 0 for none */
+    bool residual_last;
+} sn_conv_spec;
+
+/* How many accumulators a level's registers hold, and how its loops are best cut. */
+typedef struct sn_conv_limits {
+    int32_t block;        /* b, lanes of a vector */
+    int32_t px_max[4];    /* pixels of a register tile of 1, 2, 3, 4 blocks; 0 where there is no such tile */
+    int32_t px_depthwise; /* pixels of a depthwise tile */
+} sn_conv_limits;
+
+enum { SN_CONV_BUNDLE_MAX = 4 };
+
+/* A planned convolution. Strides in elements. Output blocks are taken in bundles of up to SN_CONV_BUNDLE_MAX, pixels
+ * in tiles: a bundle of a tile is what the registers hold. */
+typedef struct sn_conv {
+    sn_conv_spec s;
+    sn_conv_limits limits;
+    bool depthwise;
+    int64_t x_lanes; /* channels of a block of x: b, or all of them in a plain image */
+    int64_t x_image, x_block, x_row, x_px, x_lane;
+    int64_t y_image, y_block, y_row, y_px;
+    int64_t out_blocks;
+    int64_t n_bundle, bundle_base, bundle_more; /* the first bundle_more bundles have bundle_base + 1 blocks */
+    int64_t row_tiles, tile_base, tile_more;    /* the same for the tiles of a row of output pixels */
+    int64_t n_tile;             /* tiles of all rows of all images; depthwise: rows of all blocks of all images */
+    int64_t band_tiles;         /* tiles that all bundles pass over before the next ones are begun */
+    int64_t chunk;              /* input channels that a bundle passes over at once, whole blocks */
+    int64_t inner_lo, inner_hi; /* output pixels of a row whose taps all lie inside the input row */
+    int64_t bundle_k;           /* input channels of a bundle, at most */
+    double flops;
+} sn_conv;
+
+typedef struct sn_conv_io {
+    const float *x;
+    const float *w;        /* packed */
+    const float *bias;     /* packed */
+    const float *residual; /* like y, or NULL */
+    float *y;              /* must not overlap the others */
+} sn_conv_io;
+
+/* Between plain and blocked, one image after another. */
+typedef struct sn_conv_reorder {
+    int64_t n, c, px; /* images, channels, pixels of a plane */
+    int64_t block;
+} sn_conv_reorder;
+
+typedef void sn_conv_fn(const sn_conv *cv, const sn_conv_io *io, uint32_t part, uint32_t n_parts);
+typedef void sn_conv_reorder_fn(const sn_conv_reorder *r, const float *x, float *y, uint32_t part, uint32_t n_parts);
+
+/* The kernels of a level. */
+typedef struct sn_conv_table {
+    sn_cpu_level level; /* whose tiling limits these are */
+    sn_conv_limits limits;
+    sn_conv_fn *dense;                /* everything that is not depthwise, groups included */
+    sn_conv_fn *depthwise;            /* group == ic == oc */
+    sn_conv_reorder_fn *to_blocked;   /* lanes past C become 0 */
+    sn_conv_reorder_fn *from_blocked; /* x blocked, y plain */
+} sn_conv_table;
+
+void sn_conv_table_init(sn_conv_table *t, sn_cpu_level level);
+
+/* Name of the kernel that runs cv, for sn_step.kernel. */
+const char *sn_conv_kernel_name(const sn_conv_table *t, const sn_conv *cv);
+
+/* ---- conv_plan.c ------------------------------------------------------------------------------------ */
+
+/* Chooses tiling for the level. The reference kernels run plans of any level's limits. */
+void sn_conv_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_conv *out);
+
+static inline bool sn_conv_is_depthwise(const sn_conv_spec *s)
+{
+    return s->group > 1 && s->group == s->ic && s->group == s->oc && !s->plain_in;
+}
+
+/* Threads that the work is worth, at most n_threads. */
+uint32_t sn_conv_parts(const sn_conv *cv, uint32_t n_threads);
+
+/* Elements of the packed forms. */
+size_t sn_conv_weights_size(const sn_conv *cv);
+size_t sn_conv_bias_size(const sn_conv *cv);
+
+/* dst: zeroed, sn_conv_weights_size elements. w (oc, ic/group, kh, kw) and factor (oc) may be misaligned; w_out and
+ * w_in are the distances between output and input channels of w in elements (a transposed convolution's weights are
+ * (ic, oc, kh, kw)); w_tap between taps, which follow each other row by row. factor may be NULL. */
+typedef struct sn_conv_weights {
+    const void *w, *factor;
+    int64_t w_out, w_in, w_tap;
+} sn_conv_weights;
+void sn_conv_pack_weights(const sn_conv *cv, const sn_conv_weights *from, float *dst);
+
+/* bias (oc), may be NULL and misaligned. dst: sn_conv_bias_size elements, zeroed. */
+void sn_conv_pack_bias(const sn_conv *cv, const void *bias, float *dst);
+
+/* ---- shared by the implementations ------------------------------------------------------------------- */
+
+/* The input channels [*c0, *c1) that a bundle reads: those of the groups its outputs belong to. */
+void sn_conv_bundle_inputs(const sn_conv *cv, int64_t bundle, int64_t *c0, int64_t *c1);
+
+/* The bundles [b0, b1) and tiles [t0, t1) of a part. */
+typedef struct sn_conv_share {
+    int64_t b0, b1, t0, t1;
+} sn_conv_share;
+sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts);
+
+/* First block of a bundle. */
+static inline int64_t sn_conv_bundle_begin(const sn_conv *cv, int64_t bundle)
+{
+    return bundle * cv->bundle_base + (bundle < cv->bundle_more ? bundle : cv->bundle_more);
+}
+
+/* First pixel of a tile of a row. */
+static inline int64_t sn_conv_tile_begin(const sn_conv *cv, int64_t tile)
+{
+    return tile * cv->tile_base + (tile < cv->tile_more ? tile : cv->tile_more);
+}
+
+/* Packed weights of a bundle, whose blocks begin at `block`. In it, for each block of x that it reads, for each tap,
+ * for each channel of that block that it reads: its blocks' b weights each. */
+static inline int64_t sn_conv_bundle_weights(const sn_conv *cv, int64_t block)
+{
+    return block * cv->limits.block * cv->bundle_k * cv->s.kh * cv->s.kw;
+}
+
+/* Taps [*k0, *k1) of `taps` that lie inside [0, extent) when tap k reads position begin + k * dilation. */
+static inline void sn_conv_taps(int64_t begin, int64_t dilation, int64_t taps, int64_t extent, int64_t *k0, int64_t *k1)
+{
+    int64_t lo = begin < 0 ? (-begin + dilation - 1) / dilation : 0;
+    int64_t hi = begin < extent ? (extent - begin + dilation - 1) / dilation : 0;
+    *k0 = lo < taps ? lo : taps;
+    *k1 = hi < taps ? hi : taps;
+    if (*k1 < *k0)
+        *k1 = *k0;
+}
+
+#endif

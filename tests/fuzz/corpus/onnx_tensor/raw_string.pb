@@ -1,0 +1,2 @@
+
+Bt2string2string2string2string2string2string

@@ -1,0 +1,102 @@
+"""Holds `bench --json`, docs/bench.schema.json and docs/json.md to each other: bench_schema.py EMIT."""
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+
+from json_schema import load, violations
+
+DOCS = os.path.join(os.environ["SETSUNA_SOURCE_DIR"], "docs")
+QUANTILES = ["min", "p50", "p90", "p95", "p99", "p99_9", "max"]
+
+
+def read(name):
+    with open(os.path.join(DOCS, name), encoding="utf-8") as f:
+        return f.read()
+
+
+SCHEMA = load(read("bench.schema.json"))
+
+
+def emit(case):
+    done = subprocess.run([sys.argv[1], "bench", case], stdout=subprocess.PIPE, check=True)
+    return load(done.stdout.decode("utf-8"))
+
+
+def check_sense(case, result):
+    """What a schema cannot say."""
+    latency = [result["latency_ns"][q] for q in QUANTILES]
+    assert latency == sorted(latency), case
+    assert latency[0] <= result["latency_ns"]["mean"] <= latency[-1], case
+    rest, wall = result["unexplained_ns"], result["latency_ns"]["mean"]
+    explained = sum(stage["mean"] for stage in result["stages_ns"].values())
+    assert abs(explained + rest["mean"] - rest["overdrawn_mean"] - wall) <= 1e-12 * wall, case
+    if wall:
+        shares = sum(stage["share"] for stage in result["stages_ns"].values()) + rest["share"]
+        assert abs(shares - rest["overdrawn_mean"] / wall - 1) < 1e-12, case
+    assert (rest["overdrawn_mean"] > 0) == (case == "overdrawn"), case
+
+
+def places(value, path=()):
+    """Paths of all values inside value."""
+    yield path
+    if isinstance(value, dict):
+        for key in value:
+            yield from places(value[key], path + (key,))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from places(item, path + (i,))
+
+
+def changed(document, path, change):
+    """A copy with change(parent, key) applied at path."""
+    document = copy.deepcopy(document)
+    parent = document
+    for key in path[:-1]:
+        parent = parent[key]
+    change(parent, path[-1])
+    return document
+
+
+def assert_refused(document, what):
+    assert any(violations(document, SCHEMA)), f"the schema accepts {what}"
+
+
+def check_strictness(document):
+    """Every missing key, every undocumented key and every wrong type is noticed."""
+    for path in places(document):
+        if not path:
+            continue
+        if isinstance(path[-1], str):
+            assert_refused(changed(document, path, lambda p, k: p.pop(k)), f"{path} missing")
+        assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, None)), f"{path} null")
+        assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, True)), f"{path} true")
+        assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, -1)), f"{path} -1")
+        value = document
+        for key in path:
+            value = value[key]
+        if isinstance(value, dict):
+            assert_refused(changed(document, path, lambda p, k: p[k].update(extra=1)), f"{path} with another key")
+    assert_refused(dict(document, extra=1), "another key at the root")
+
+
+def check_documentation():
+    """docs/json.md has a row for each key, and no others; its example is valid."""
+    text = read("json.md")
+    in_schema = {path[-1] for path in places(SCHEMA) if len(path) >= 2 and path[-2] == "properties"}
+    in_text = set(re.findall(r"^\| `([a-z0-9_]+)` \|", text, re.M))
+    assert in_schema == in_text, f"docs/json.md and the schema differ in {sorted(in_schema ^ in_text)}"
+    for block in re.findall(r"```json\n(.*?)```", text, re.S):
+        found = list(violations(load(block), SCHEMA))
+        assert not found, f"the example in docs/json.md: {found}"
+
+
+for name in ["empty", "one", "typical", "histogram", "overdrawn", "hostile"]:
+    emitted = emit(name)
+    problems = list(violations(emitted, SCHEMA))
+    assert not problems, f"{name}: {problems}"
+    check_sense(name, emitted)
+check_strictness(emit("one"))
+check_documentation()

@@ -1,0 +1,236 @@
+/* Writes what the JSON writer makes of given cases, for Python to read back.
+ *
+ *     emit strings|doubles N     lines of "<input in hex> TAB <JSON>"
+ *     emit documents N           pairs of lines, each a random document; the second was indented and its lines joined
+ *     emit bench CASE            one `setsuna bench --json` object
+ */
+#include "report/bench_result.h"
+#include "unit/stats/series.h"
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+static void emit_hex(const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < size; i++)
+        printf("%02x", p[i]);
+    putchar('\t');
+}
+
+/* Texts that break naive writers: cut sequences, surrogates, overlongs, controls, line separators. */
+static size_t random_text(uint64_t *seed, char *out, size_t cap)
+{
+    static const char *const pieces[] = {"\"",           "\\",           "/",       "\n",       "\x1b",     "\x7f",
+                                         "\xe5\x88\xb9", "\xe9\x82",     "\xc3",    "\xa9",     "\xed\xa0", "\xc0\x80",
+                                         "\xf0\x9f\x98", "\xe2\x80\xa8", "</html>", "\xf4\x90", "\xff",     "plain"};
+    size_t n = 0;
+    for (int i = (int)(series_random(seed) % 12); i > 0 && n + 16 < cap; i--) {
+        if (series_random(seed) % 3 == 0) {
+            out[n++] = (char)(series_random(seed) & 0xff);
+        } else {
+            const char *piece = pieces[series_random(seed) % (sizeof pieces / sizeof *pieces)];
+            memcpy(out + n, piece, strlen(piece));
+            n += strlen(piece);
+        }
+    }
+    return n;
+}
+
+static double random_double(uint64_t *seed)
+{
+    uint64_t bits = series_random(seed);
+    switch (series_random(seed) % 5) {
+    case 0: bits &= 0x800fffffffffffffu; break; /* subnormal */
+    case 1: return (double)(bits >> 40) / 1000; /* short decimals */
+    case 2: return (double)(int64_t)bits;
+    case 3: return series_unit(seed);
+    default: break;
+    }
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void emit_strings(sn_sink *sink, int n)
+{
+    uint64_t seed = 1;
+    for (int i = 0; i < n; i++) {
+        char text[256];
+        size_t size = random_text(&seed, text, sizeof text);
+        sn_json w;
+        emit_hex(text, size);
+        sn_json_init(&w, sink, 0);
+        sn_json_string_n(&w, text, size);
+        sn_json_finish(&w);
+    }
+}
+
+static void emit_doubles(sn_sink *sink, int n)
+{
+    uint64_t seed = 2;
+    for (int i = 0; i < n; i++) {
+        double value = random_double(&seed);
+        sn_json w;
+        emit_hex(&value, sizeof value);
+        sn_json_init(&w, sink, 0);
+        sn_json_f64(&w, value);
+        sn_json_finish(&w);
+    }
+}
+
+/* A random walk over the calls: `is_object` says of each open level what may come next. */
+static void write_document(sn_json *w, uint64_t seed)
+{
+    bool is_object[SN_JSON_DEPTH_MAX];
+    int depth = 0, key = 0;
+    for (int steps = 0; steps < 200 || depth > 0; steps++) {
+        bool wind_down = steps >= 150;
+        if (depth > 0 && (wind_down || series_random(&seed) % 4 == 0)) {
+            if (is_object[--depth])
+                sn_json_end_object(w);
+            else
+                sn_json_end_array(w);
+            if (depth == 0)
+                return;
+            continue;
+        }
+        if (depth > 0 && is_object[depth - 1]) {
+            char name[32];
+            snprintf(name, sizeof name, "k%d", key++);
+            sn_json_key(w, name);
+        }
+        char text[256];
+        switch (depth == 0 ? series_random(&seed) % 3 : depth == SN_JSON_DEPTH_MAX ? 3 : series_random(&seed) % 8) {
+        case 0:
+            sn_json_begin_object(w);
+            is_object[depth++] = true;
+            break;
+        case 1:
+            sn_json_begin_array(w);
+            is_object[depth++] = false;
+            break;
+        case 2:
+            sn_json_begin_array_inline(w);
+            is_object[depth++] = false;
+            break;
+        case 3: sn_json_u64(w, series_random(&seed)); break;
+        case 4: sn_json_i64(w, (int64_t)series_random(&seed)); break;
+        case 5: sn_json_string_n(w, text, random_text(&seed, text, sizeof text)); break;
+        case 6: sn_json_f64(w, random_double(&seed)); break;
+        default: sn_json_bool(w, series_random(&seed) & 1); break;
+        }
+    }
+}
+
+static void emit_documents(sn_sink *out, int n)
+{
+    for (int i = 0; i < n; i++)
+        for (uint32_t indent = 0; indent <= 3; indent += 3) {
+            sn_sink text;
+            sn_json w;
+            sn_sink_init_buffer(&text, NULL);
+            sn_json_init(&w, &text, indent);
+            write_document(&w, (uint64_t)i);
+            if (sn_json_finish(&w) != SETSUNA_OK)
+                abort();
+            for (size_t k = 0; k + 1 < text.size; k++)
+                if (text.data[k] == '\n')
+                    text.data[k] = ' ';
+            sn_sink_write(out, text.data, text.size);
+            sn_sink_fini(&text);
+        }
+}
+
+static void fill_book(sn_book *b, int n, bool overdrawn)
+{
+    uint64_t seed = 9;
+    for (int i = 0; i < n; i++) {
+        uint64_t now = 0;
+        sn_ledger l;
+        sn_ledger_begin_at(&l, (uint64_t)i, 0);
+        for (int stage = 0; stage < SN_STAGES - 2; stage++) {
+            sn_ledger_enter_at(&l, (sn_stage)stage, now += series_random(&seed) % 100);
+            sn_ledger_leave_at(&l, (sn_stage)stage, now += series_random(&seed) % 100000);
+        }
+        if (overdrawn && i % 3 == 0)
+            sn_ledger_add_at(&l, SN_STAGE_EXECUTE, 2000000, now);
+        sn_ledger_close_at(&l, now);
+        if (sn_book_add(b, &l) != SETSUNA_OK)
+            abort();
+    }
+}
+
+static int emit_bench(sn_sink *sink, const char *name)
+{
+    static const struct {
+        const char *name;
+        int n;
+        size_t cap;
+        bool overdrawn;
+        size_t n_outputs;
+        const char *model;
+    } cases[] = {
+        {"empty", 0, 0, false, 0, ""},
+        {"one", 1, 0, false, 1, "model.onnx"},
+        {"typical", 1000, 0, false, 3, "models/ocr.yaml"},
+        {"histogram", 3000, 1000, false, 2, "m.onnx"},
+        {"overdrawn", 500, 0, true, 1, "m.onnx"},
+        {"hostile", 10, 0, false, 3, "\x1b[31m\"\\\n\xff\xed\xa0\x80/model.onnx"},
+    };
+    sn_bench_output outputs[] = {
+        {.name = "boxes", .dtype = SETSUNA_F32, .shape = {.rank = 3, .dim = {1, 100, 4}}},
+        {.name = "", .dtype = SETSUNA_I64, .shape = {.rank = 0}},
+        {.name = "\xff\n", .dtype = SETSUNA_BOOL, .shape = {.rank = 2, .dim = {0, INT64_MAX}}},
+    };
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+        sn_sha256_text(&i, sizeof i, outputs[i].sha256);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (strcmp(cases[i].name, name) != 0)
+            continue;
+        sn_book b;
+        sn_book_init(&b, NULL, cases[i].cap);
+        fill_book(&b, cases[i].n, cases[i].overdrawn);
+        sn_bench_result r = {.setsuna = "0.1.0",
+                             .model = cases[i].model,
+                             .engine = "native",
+                             .threads = 2,
+                             .cpu_level = "avx512vnni",
+                             .throughput_per_s = cases[i].n * 1.7,
+                             .load_ns = 123456,
+                             .first_ns = 98765,
+                             .peak_rss_bytes = 1 << 26,
+                             .outputs = outputs,
+                             .n_outputs = cases[i].n_outputs};
+        if (sn_book_summarize(&b, &r.ledger) != SETSUNA_OK)
+            abort();
+        sn_json w;
+        sn_json_init(&w, sink, 2);
+        sn_bench_result_write_json(&r, &w);
+        setsuna_status status = sn_json_finish(&w);
+        sn_book_fini(&b);
+        return status == SETSUNA_OK ? 0 : 1;
+    }
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        return 2;
+    setlocale(LC_ALL, ""); /* the decimal point of the environment must not matter */
+    sn_sink sink;
+    sn_sink_init_file(&sink, stdout);
+    if (strcmp(argv[1], "bench") == 0)
+        return emit_bench(&sink, argv[2]);
+    int n = atoi(argv[2]);
+    if (strcmp(argv[1], "strings") == 0)
+        emit_strings(&sink, n);
+    else if (strcmp(argv[1], "doubles") == 0)
+        emit_doubles(&sink, n);
+    else if (strcmp(argv[1], "documents") == 0)
+        emit_documents(&sink, n);
+    else
+        return 2;
+    return sn_sink_flush(&sink) == SETSUNA_OK ? 0 : 1;
+}
