@@ -204,11 +204,10 @@ static setsuna_status conv_blocked_pack_all(sn_op_ctx *c, conv_blocked_param *p)
     const sn_const *b = sn_op_has(c, CONV_BLOCKED_B) ? c->in[CONV_BLOCKED_B].cst : NULL;
     const sn_const *f = sn_op_has(c, CONV_BLOCKED_S) ? c->in[CONV_BLOCKED_S].cst : NULL;
     int64_t taps = s->kh * s->kw;
-    conv_blocked_pack from = {cv, {w->t.data, f ? f->t.data : NULL, s->ic / s->group * taps, taps, 1},
-                              b ? b->t.data : NULL};
+    conv_blocked_pack from = {
+        cv, {w->t.data, f ? f->t.data : NULL, s->ic / s->group * taps, taps, 1}, b ? b->t.data : NULL};
     uint64_t key = sn_hash_u64(sn_hash_str(0, "conv_bundles"), w->uid);
-    const int64_t layout[] = {f ? 1 : 0, s->ic,       s->oc,          taps,
-                              s->group,  cv->x_lanes, cv->limits.block, cv->n_bundle};
+    const int64_t layout[] = {f ? 1 : 0, s->ic, s->oc, taps, s->group, cv->x_lanes, cv->limits.block, cv->n_bundle};
     key = sn_hash_u64(key, f ? f->uid : 0);
     for (size_t i = 0; i < sizeof layout / sizeof layout[0]; i++)
         key = sn_hash_u64(key, (uint64_t)layout[i]);

@@ -321,7 +321,8 @@ static test_case test_case_random(void)
     s->act = (sn_conv_act)(test_random() % SN_CONV_ACTS);
     s->alpha = s->act == SN_CONV_CLAMP   ? (test_random() % 2 ? -INFINITY : 0)
                : s->act == SN_CONV_LEAKY ? 0.1f
-                                         : s->act == SN_CONV_SWISH ? 1.5f : 1.0f / 6;
+               : s->act == SN_CONV_SWISH ? 1.5f
+                                         : 1.0f / 6;
     s->beta = s->act == SN_CONV_CLAMP ? (test_random() % 2 ? INFINITY : 1) : 0.5f;
     s->scale = test_random() % 3 ? 1 : test_value(), s->shift = test_random() % 3 ? 0 : test_value();
     s->residual_last = c.residual && test_random() % 2;
