@@ -24,7 +24,7 @@ typedef struct unique_param {
 /* By bytes, which for UTF-8 is by code point. */
 static int unique_compare_string(const void *a_data, const void *b_data, int64_t n)
 {
-    const setsuna_string *a = a_data, *b = b_data;
+    const setsuna_text *a = a_data, *b = b_data;
     for (int64_t i = 0; i < n; i++) {
         size_t len = a[i].len < b[i].len ? a[i].len : b[i].len;
         int order = len ? memcmp(a[i].data, b[i].data, len) : 0;
