@@ -39,9 +39,10 @@ static plain_einsum plain_parse(const char *equation, const setsuna_tensor *in)
     for (int k = 0; k < e.n_in; k++)
         for (size_t i = 0; i < e.len[k]; i++) {
             char c = e.term[k][i];
-            if (!memchr(e.label, c, (size_t)e.n_label))
+            bool is_new = !memchr(e.label, c, (size_t)e.n_label);
+            if (is_new)
                 e.label[e.n_label++] = c;
-            if (e.extent[(int)c] <= 1)
+            if (is_new || e.extent[(int)c] == 1)
                 e.extent[(int)c] = in[k].shape.dim[i];
         }
     return e;
