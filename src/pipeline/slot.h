@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "pipeline/audio.h"
 #include "pipeline/geometry.h"
 #include "pipeline/image.h"
 #include <setsuna/tensor.h>
@@ -90,11 +91,7 @@ typedef struct sn_pipe_slot {
             sn_class *item;
             size_t n, capacity;
         } classes;
-        struct {
-            float *sample; /* in [-1, 1] */
-            size_t n, capacity;
-            uint32_t rate_hz;
-        } audio;
+        sn_audio audio;
         struct {
             sn_segment *item;
             size_t n, capacity;
