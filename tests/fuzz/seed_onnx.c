@@ -1,4 +1,4 @@
-/* Writes well-formed seeds: seed_onnx DIR makes DIR/onnx/seed_*.onnx and DIR/onnx_tensor/*.pb. The hostile ones come
+/* Writes well-formed seeds: seed_onnx DIR makes DIR/onnx/seed_NAME.onnx and DIR/onnx_tensor/NAME.pb. The hostile ones come
  * from hostile_onnx --write. */
 #include "base/file.h"
 #include "onnx_write.h"
