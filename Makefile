@@ -18,7 +18,7 @@ test: deps ## run every test
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
 bench: all ## measure the models, side by side with ONNX Runtime where it is found
-	@scripts/bench $(BUILD)/setsuna
+	@scripts/bench $(BUILD)
 
 install: all ## put command, library, headers and manual under PREFIX (default /usr/local); honours DESTDIR
 	@cmake --install $(BUILD) --prefix $(PREFIX)

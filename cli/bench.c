@@ -20,6 +20,7 @@
 static const sn_cli_option bench_options[] = {
     {"shape", "NAME=DIMS", "fix the shape of a model's input: --shape x=1,3,640,640"},
     {"input", "NAME=FILE", "read a model's input from a .npy or .pb file"},
+    {"fill", "NAME=VALUE", "fill a model's input with a number"},
     {"threads", "N", "threads of the engine (default 1)"},
     {"runs", "N", "measure N predictions"},
     {"duration", "TIME", "measure for this long: 10s, 500ms (default 3s, at least 10 predictions)"},
@@ -34,6 +35,7 @@ static const sn_cli_option bench_options[] = {
 enum {
     BENCH_SHAPE,
     BENCH_INPUT,
+    BENCH_FILL,
     BENCH_THREADS,
     BENCH_RUNS,
     BENCH_DURATION,
@@ -82,7 +84,7 @@ static void bench_on_signal(int number)
 static setsuna_status bench_once(sn_workload *w, uint64_t id, sn_ledger *l, setsuna_error *err)
 {
     sn_ledger_begin(l, id);
-    setsuna_status status = sn_workload_run(w, l, err);
+    setsuna_status status = sn_workload_run(w, id, l, err);
     sn_ledger_close(l);
     return status;
 }
@@ -133,7 +135,7 @@ static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err
         if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN)
             break;
         sn_ledger_begin(&l, i);
-        status = sn_workload_run(w, &l, err);
+        status = sn_workload_run(w, i, &l, err);
         if (b->probe) {
             uint64_t end = sn_now_ns();
             sn_os_probe_read(&probe, &after);
@@ -252,9 +254,10 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
     switch (word) {
     case BENCH_SHAPE:
     case BENCH_INPUT:
-        if (!sn_cli_inputs_add(&b->inputs, args->value, word == BENCH_INPUT))
-            return sn_cli_usage_error(&bench_command, "--%s wants NAME=%s, got \"%s\"", bench_options[word].name,
-                                      word == BENCH_INPUT ? "FILE" : "DIMS", args->value);
+    case BENCH_FILL:
+        if (!sn_cli_inputs_add(&b->inputs, args->value, (sn_cli_input_kind)(word - BENCH_SHAPE)))
+            return sn_cli_usage_error(&bench_command, "--%s wants %s, got \"%s\"", bench_options[word].name,
+                                      bench_options[word].metavar, args->value);
         return SN_EXIT_OK;
     case BENCH_THREADS:
         if (!sn_cli_args_u64(args, word, 1, 1024, &n))

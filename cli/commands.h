@@ -5,6 +5,7 @@
 
 /* X(name, one line) */
 #define SN_CLI_COMMAND_LIST(X)                                                                                         \
+    X(run, "run a pipeline or a model and print what comes out")                                                       \
     X(bench, "measure the latency of a model or pipeline, with its ledger")                                            \
     X(inspect, "show what a model is made of, its cost and its plan")                                                  \
     X(ops, "list the operators of the native engine")                                                                  \

@@ -12,6 +12,7 @@
 
 static const sn_cli_option inspect_options[] = {
     {"shape", "NAME=DIMS", "fix the shape of an input: --shape x=1,3,640,640"},
+    {"fill", "NAME=VALUE", "fill an input with a number, where a shape or a branch depends on it"},
     {"threads", "N", "plan for N threads"},
     {"cpu", "LEVEL", "plan for this CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
     {"steps", NULL, "list every step of the plan with its kernel"},
@@ -19,7 +20,7 @@ static const sn_cli_option inspect_options[] = {
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {.name = NULL},
 };
-enum { INSPECT_SHAPE, INSPECT_THREADS, INSPECT_CPU, INSPECT_STEPS, INSPECT_DUMP, INSPECT_ORT };
+enum { INSPECT_SHAPE, INSPECT_FILL, INSPECT_THREADS, INSPECT_CPU, INSPECT_STEPS, INSPECT_DUMP, INSPECT_ORT };
 
 static const sn_cli_command inspect_command = {
     .name = "inspect",
@@ -274,8 +275,11 @@ int sn_cli_inspect(int argc, char **argv)
         switch (word) {
         case SN_CLI_STOP: return args.exit_code;
         case INSPECT_SHAPE:
-            if (!sn_cli_inputs_add(&in.inputs, args.value, false))
-                return sn_cli_usage_error(&inspect_command, "--shape wants NAME=DIMS, got \"%s\"", args.value);
+        case INSPECT_FILL:
+            if (!sn_cli_inputs_add(&in.inputs, args.value,
+                                   word == INSPECT_FILL ? SN_CLI_INPUT_FILL : SN_CLI_INPUT_SHAPE))
+                return sn_cli_usage_error(&inspect_command, "--%s wants %s, got \"%s\"", inspect_options[word].name,
+                                          inspect_options[word].metavar, args.value);
             break;
         case INSPECT_THREADS:
             if (!sn_cli_args_u64(&args, word, 1, 1024, &n))

@@ -7,20 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool sn_cli_inputs_add(sn_cli_inputs *in, const char *name_value, bool is_file)
+bool sn_cli_inputs_add(sn_cli_inputs *in, const char *name_value, sn_cli_input_kind kind)
 {
-    /* The last '=' that is followed by a value: names may contain anything but files and shapes rarely do. */
     const char *eq = strchr(name_value, '=');
     if (!eq || eq == name_value || !eq[1] || in->n_spec == SN_CLI_INPUTS_MAX)
         return false;
-    in->spec[in->n_spec++] = (sn_cli_input_spec){name_value, (size_t)(eq - name_value), eq + 1, is_file};
+    in->spec[in->n_spec++] = (sn_cli_input_spec){name_value, (size_t)(eq - name_value), eq + 1, kind};
     return true;
 }
 
-static const sn_cli_input_spec *inputs_find(const sn_cli_inputs *in, const char *name)
+static const sn_cli_input_spec *inputs_find(const sn_cli_inputs *in, const char *name, sn_cli_input_kind kind)
 {
     for (uint32_t i = 0; i < in->n_spec; i++)
-        if (strlen(name) == in->spec[i].name_len && memcmp(name, in->spec[i].name, in->spec[i].name_len) == 0)
+        if (in->spec[i].kind == kind && strlen(name) == in->spec[i].name_len &&
+            memcmp(name, in->spec[i].name, in->spec[i].name_len) == 0)
             return &in->spec[i];
     return NULL;
 }
@@ -86,13 +86,41 @@ static void inputs_fill(setsuna_tensor *t, uint64_t seed)
     }
 }
 
+/* Every element the same value, as far as the type can hold it. */
+static setsuna_status inputs_fill_value(setsuna_tensor *t, const sn_cli_input_spec *spec, setsuna_error *err)
+{
+    char *end;
+    double v = strtod(spec->value, &end);
+    size_t n = t->size_bytes / setsuna_dtype_size(t->dtype);
+    bool whole = v == (double)(int64_t)v;
+    if (end == spec->value || *end || !(v > -9e18 && v < 9e18))
+        return sn_fail(err, SETSUNA_EINVAL, "--fill", "\"%s\" is not a number", spec->value);
+    for (size_t i = 0; i < n; i++)
+        switch (t->dtype) {
+        case SETSUNA_F32: ((float *)t->data)[i] = (float)v; break;
+        case SETSUNA_F64: ((double *)t->data)[i] = v; break;
+        case SETSUNA_I64: ((int64_t *)t->data)[i] = (int64_t)v; break;
+        case SETSUNA_I32: ((int32_t *)t->data)[i] = (int32_t)(int64_t)v; break;
+        case SETSUNA_BOOL:
+        case SETSUNA_U8: ((uint8_t *)t->data)[i] = (uint8_t)(int64_t)v; break;
+        default:
+            return sn_fail(err, SETSUNA_EUNSUPPORTED, "--fill", "no value for %s; give a file with --input",
+                           setsuna_dtype_name(t->dtype));
+        }
+    bool is_float = t->dtype == SETSUNA_F32 || t->dtype == SETSUNA_F64;
+    return is_float || whole ? SETSUNA_OK
+                             : sn_fail(err, SETSUNA_EINVAL, "--fill", "%s is not a whole number", spec->value);
+}
+
 static setsuna_status inputs_make_one(sn_cli_inputs *in, const sn_io *io, uint32_t i, bool needs_data,
                                       setsuna_error *err)
 {
     setsuna_tensor *t = &in->tensor[i];
-    const sn_cli_input_spec *spec = inputs_find(in, io->name);
-    if (spec && spec->is_file)
-        return sn_cli_tensor_read(spec->value, t, err);
+    const sn_cli_input_spec *file = inputs_find(in, io->name, SN_CLI_INPUT_FILE);
+    const sn_cli_input_spec *spec = inputs_find(in, io->name, SN_CLI_INPUT_SHAPE);
+    const sn_cli_input_spec *fill = inputs_find(in, io->name, SN_CLI_INPUT_FILL);
+    if (file)
+        return sn_cli_tensor_read(file->value, t, err);
     t->dtype = io->dtype;
     if (spec)
         SN_TRY(inputs_parse_shape(spec, &t->shape, err));
@@ -106,9 +134,13 @@ static setsuna_status inputs_make_one(sn_cli_inputs *in, const sn_io *io, uint32
     t->data = sn_alloc_zero(sn_allocator_default(), t->size_bytes ? t->size_bytes : 1);
     if (!t->data)
         return sn_fail(err, SETSUNA_ENOMEM, io->name, "no memory for %zu bytes", t->size_bytes);
+    if (fill)
+        return inputs_fill_value(t, fill, err);
     inputs_fill(t, i + 1);
     return SETSUNA_OK;
 }
+
+static const char *const inputs_option[] = {"--shape", "--input", "--fill"};
 
 setsuna_status sn_cli_inputs_make(sn_cli_inputs *in, const sn_model *model, bool needs_data, setsuna_error *err)
 {
@@ -120,9 +152,9 @@ setsuna_status sn_cli_inputs_make(sn_cli_inputs *in, const sn_model *model, bool
     for (uint32_t k = 0; k < in->n_spec; k++) {
         bool known = false;
         for (uint32_t i = 0; i < n; i++)
-            known |= inputs_find(in, sn_model_input(model, i)->name) == &in->spec[k];
+            known |= inputs_find(in, sn_model_input(model, i)->name, in->spec[k].kind) == &in->spec[k];
         if (!known)
-            return sn_fail(err, SETSUNA_EINVAL, in->spec[k].is_file ? "--input" : "--shape",
+            return sn_fail(err, SETSUNA_EINVAL, inputs_option[in->spec[k].kind],
                            "the model has no input \"%.*s\", or it is given twice", (int)in->spec[k].name_len,
                            in->spec[k].name);
     }

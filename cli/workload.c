@@ -1,16 +1,25 @@
 #include "cli/workload.h"
-#include "base/clock.h"
 #include "base/status.h"
+#include "cli/tensor_file.h"
 #include <string.h>
 
 enum { WORKLOAD_TENSORS_MAX = 64 };
 
 struct sn_workload {
     const sn_workload_options *options;
-    sn_model *model;
+    sn_model *model; /* or */
+    sn_pipeline *pipeline;
     sn_session *session;
     setsuna_tensor output[WORKLOAD_TENSORS_MAX];
+    setsuna_tensor given[SN_CLI_INPUTS_MAX]; /* tensors for a pipeline's inputs; data owned */
+    uint32_t n_given;
 };
+
+static bool workload_is_pipeline(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
 
 static setsuna_status workload_open_model(sn_workload *w, setsuna_error *err)
 {
@@ -25,13 +34,49 @@ static setsuna_status workload_open_model(sn_workload *w, setsuna_error *err)
     return sn_session_prepare(w->session, o->inputs->tensor, err);
 }
 
+/* --input NAME=FILE of a pipeline: a tensor file for a tensor input, any file for a bytes input. */
+static setsuna_status workload_give(sn_workload *w, const sn_cli_input_spec *spec, setsuna_error *err)
+{
+    if (spec->kind != SN_CLI_INPUT_FILE)
+        return sn_fail(err, SETSUNA_EINVAL, spec->kind == SN_CLI_INPUT_SHAPE ? "--shape" : "--fill",
+                       "this is for models; a pipeline takes all it needs from its inputs");
+    for (uint32_t i = 0;; i++) {
+        const sn_pipe_slot *slot = sn_pipeline_input(w->pipeline, i);
+        if (!slot)
+            return sn_fail(err, SETSUNA_EINVAL, "--input", "the pipeline has no input \"%.*s\"", (int)spec->name_len,
+                           spec->name);
+        if (strlen(slot->name) != spec->name_len || memcmp(slot->name, spec->name, spec->name_len) != 0)
+            continue;
+        if (slot->kind == SN_PIPE_BYTES)
+            return sn_pipeline_set_file(w->pipeline, i, spec->value, err);
+        setsuna_tensor *t = &w->given[w->n_given];
+        SN_TRY(sn_cli_tensor_read(spec->value, t, err));
+        w->n_given++;
+        return sn_pipeline_set_tensor(w->pipeline, i, t, err);
+    }
+}
+
+static setsuna_status workload_open_pipeline(sn_workload *w, setsuna_error *err)
+{
+    const sn_workload_options *o = w->options;
+    sn_pipeline_options po = {.model = o->model, .model_dir = NULL};
+    SN_TRY(sn_pipeline_open(o->target, &po, &w->pipeline, err));
+    for (uint32_t i = 0; i < o->inputs->n_spec; i++)
+        SN_TRY(workload_give(w, &o->inputs->spec[i], err));
+    const sn_pipe_slot *first = sn_pipeline_input(w->pipeline, 0);
+    if (o->n_input == 0 && first && o->inputs->n_spec == 0)
+        return sn_fail(err, SETSUNA_EINVAL, o->target, "it needs an input file for \"%s\"", first->name);
+    return SETSUNA_OK;
+}
+
 setsuna_status sn_workload_open(const sn_workload_options *o, sn_workload **out, setsuna_error *err)
 {
     sn_workload *w = sn_alloc_zero(sn_allocator_default(), sizeof *w);
     if (!w)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
     w->options = o;
-    setsuna_status status = workload_open_model(w, err);
+    setsuna_status status =
+        workload_is_pipeline(o->target) ? workload_open_pipeline(w, err) : workload_open_model(w, err);
     if (status != SETSUNA_OK) {
         sn_workload_close(w);
         return status;
@@ -46,29 +91,55 @@ void sn_workload_close(sn_workload *w)
         return;
     sn_session_destroy(w->session);
     sn_model_close(w->model);
+    sn_pipeline_close(w->pipeline);
+    for (uint32_t i = 0; i < w->n_given; i++)
+        sn_free(sn_allocator_default(), w->given[i].data);
     sn_cli_inputs_fini(w->options->inputs);
     sn_free(sn_allocator_default(), w);
 }
 
 const char *sn_workload_engine(const sn_workload *w)
 {
-    return sn_model_engine(w->model);
+    return w->pipeline ? sn_pipeline_engine(w->pipeline) : sn_model_engine(w->model);
 }
 
-setsuna_status sn_workload_run(sn_workload *w, sn_ledger *ledger, setsuna_error *err)
+const char *sn_workload_note(const sn_workload *w)
 {
+    return w->model ? sn_model_note(w->model) : "";
+}
+
+sn_pipeline *sn_workload_pipeline(const sn_workload *w)
+{
+    return w->pipeline;
+}
+
+setsuna_status sn_workload_run(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err)
+{
+    const sn_workload_options *o = w->options;
+    if (w->pipeline) {
+        /* With one file the path is set once, so that the measured request does nothing but its work. */
+        if (o->n_input > 1 || (o->n_input == 1 && i == 0))
+            SN_TRY(sn_pipeline_set_file(w->pipeline, 0, o->input[i % o->n_input], err));
+        return sn_pipeline_run(w->pipeline, ledger, err);
+    }
     sn_ledger_enter(ledger, SN_STAGE_EXECUTE);
-    setsuna_status status = sn_session_run(w->session, w->options->inputs->tensor, w->output, err);
+    setsuna_status status = sn_session_run(w->session, o->inputs->tensor, w->output, err);
     sn_ledger_leave(ledger, SN_STAGE_EXECUTE);
     return status;
 }
 
 uint32_t sn_workload_outputs(const sn_workload *w, const char **name, setsuna_tensor *tensor, uint32_t cap)
 {
-    uint32_t n = sn_model_outputs(w->model);
-    for (uint32_t i = 0; i < n && i < cap; i++) {
-        name[i] = sn_model_output(w->model, i)->name;
-        tensor[i] = w->output[i];
+    uint32_t n = 0;
+    for (uint32_t i = 0; w->model && i < sn_model_outputs(w->model) && n < cap; i++, n++) {
+        name[n] = sn_model_output(w->model, i)->name;
+        tensor[n] = w->output[i];
     }
-    return n < cap ? n : cap;
+    const sn_pipe_slot *slot;
+    for (uint32_t i = 0; w->pipeline && (slot = sn_pipeline_output(w->pipeline, i)) && n < cap; i++)
+        if (slot->kind == SN_PIPE_TENSOR) {
+            name[n] = slot->name;
+            tensor[n++] = slot->tensor.t;
+        }
+    return n;
 }

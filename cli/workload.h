@@ -5,15 +5,15 @@
 
 #include "cli/model_inputs.h"
 #include "ledger/ledger.h"
-#include "report/bench_result.h"
+#include "pipeline/pipeline.h"
 
 typedef struct sn_workload sn_workload;
 
 typedef struct sn_workload_options {
     const char *target; /* a model file, or a pipeline file (.yaml, .yml) */
-    char *const *input; /* files for the pipeline, in turn */
+    char *const *input; /* files for the pipeline's first input, in turn */
     uint32_t n_input;
-    sn_cli_inputs *inputs; /* --shape and --input, for models */
+    sn_cli_inputs *inputs; /* --shape and --input: a model's inputs, a pipeline's other inputs */
     sn_model_options model;
 } sn_workload_options;
 
@@ -24,11 +24,18 @@ void sn_workload_close(sn_workload *w); /* NULL is fine */
 
 const char *sn_workload_engine(const sn_workload *w);
 
-/* One prediction. The ledger is begun and closed by the caller. */
-setsuna_status sn_workload_run(sn_workload *w, sn_ledger *ledger, setsuna_error *err);
+/* Why the engine is another than the one asked for; "" when there is nothing to say. */
+const char *sn_workload_note(const sn_workload *w);
 
-/* Tensors that the last prediction ended with: a model's outputs, a pipeline's tensors. Borrowed until the next run.
- * name[i] and tensor[i] for i below the result; at most cap. */
+/* The pipeline; NULL for a model. */
+sn_pipeline *sn_workload_pipeline(const sn_workload *w);
+
+/* One prediction: prediction i of a pipeline reads input file i modulo n_input. The caller begins and closes the
+ * ledger. */
+setsuna_status sn_workload_run(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err);
+
+/* Tensors that the last prediction ended with: a model's outputs, a pipeline's tensor outputs. Borrowed until the next
+ * run. name[i] and tensor[i] for i below the result; at most cap. */
 uint32_t sn_workload_outputs(const sn_workload *w, const char **name, setsuna_tensor *tensor, uint32_t cap);
 
 #endif

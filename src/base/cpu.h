@@ -28,6 +28,13 @@ const char *sn_cpu_level_name(sn_cpu_level level);
 /* "avx2" -> SN_CPU_AVX2. Returns OK, or ENOTFOUND (unknown name; *out untouched). */
 setsuna_status sn_cpu_level_parse(const char *text, sn_cpu_level *out);
 
+/* Floats in a vector, which is how many channels of an image lie side by side when it is blocked (kernels/conv.h). The
+ * reference level has blocks of 8. */
+static inline int32_t sn_cpu_vector_floats(sn_cpu_level level)
+{
+    return level >= SN_CPU_AVX512 ? 16 : 8;
+}
+
 /* The CPU's own brand string into buf (cap bytes, NUL-terminated; "unknown" where there is none). */
 void sn_cpu_brand(char *buf, uint32_t cap);
 

@@ -2,6 +2,7 @@
 #include "engine/native.h"
 #include "base/file.h"
 #include "engine/engine_impl.h"
+#include "passes/expand_gradient.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,6 +82,7 @@ static setsuna_status native_open_into(native_model *m, const char *path, const 
     SN_TRY(native_read(m, path, data, size, err));
     SN_TRY(native_parse(m, path, o, err));
     sn_graph *g = m->onnx->graph;
+    SN_TRY(sn_expand_gradients(g, err));
     SN_TRY(sn_graph_sort(g, err)); /* drops what no output needs, and finds cycles */
     SN_TRY(sn_plan_check(g, NULL, err));
     m->env = (sn_plan_env){.allocator = o->allocator,

@@ -35,7 +35,7 @@ typedef enum sn_conv_act {
     SN_CONV_HARDSIGMOID, /* min(max(alpha v + beta, 0), 1) */
     SN_CONV_LEAKY,       /* v < 0 ? alpha v : v */
     SN_CONV_SIGMOID,     /* 1 / (1 + exp(-v)), relative error below 8 u where v > -87 */
-    SN_CONV_SWISH,       /* v / (1 + exp(-v)), likewise */
+    SN_CONV_SWISH,       /* v / (1 + exp(-alpha v)), likewise */
     SN_CONV_TANH,        /* absolute error below 4 u */
     SN_CONV_ACTS
 } sn_conv_act;

@@ -115,7 +115,7 @@ static void conv_choose_tile(sn_conv *cv)
     /* Bundles do not cross groups; where a block does, it is a bundle by itself. */
     bool aligned = s->group == 1 || group_oc % b == 0;
     int64_t unit = s->group == 1 || !aligned ? cv->out_blocks : group_oc / b;
-    double best = INFINITY;
+    double best = (double)INFINITY;
     for (int64_t v = 1; v <= SN_CONV_BUNDLE_MAX && v <= unit; v++) {
         if (cv->limits.px_max[v - 1] == 0 || (!aligned && v > 1))
             break;
@@ -155,7 +155,7 @@ void sn_conv_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_con
     *cv = (sn_conv){.s = *spec, .limits = *limits, .depthwise = sn_conv_is_depthwise(spec)};
     sn_conv_spec *s = &cv->s;
     double outputs = (double)s->n * (double)s->oh * (double)s->ow * (double)s->oc;
-    cv->flops = 2 * outputs * (double)(s->ic / s->group) * (double)s->kh * (double)s->kw;
+    cv->flops = 2 * outputs * (double)s->ic / (double)s->group * (double)s->kh * (double)s->kw;
     conv_flatten(s);
     conv_set_strides(cv);
     conv_set_inner(cv);
@@ -213,7 +213,9 @@ sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts)
             grid = by;
         }
     }
-    int64_t rows = n_parts / grid, i = part / rows, k = part % rows;
+    int64_t rows = n_parts / grid; /* at least 1: grid divides n_parts */
+    // NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
+    int64_t i = part / rows, k = part % rows;
     return (sn_conv_share){cv->n_bundle * i / grid, cv->n_bundle * (i + 1) / grid, cv->n_tile * k / rows,
                            cv->n_tile * (k + 1) / rows};
 }

@@ -8,9 +8,13 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/convert.inc"
 #include "kernels/elementwise.inc"
 #include "kernels/gemm.inc"
-#include "kernels/pool.inc"
+#include "kernels/lstm.inc"
+#include "kernels/norm.inc"
+#include "kernels/pooling.inc"
 #include "kernels/qlinear.inc"
 #include "kernels/reduce.inc"
+#include "kernels/resize.inc"
+#include "kernels/softmax.inc"
 #include "kernels/transpose.inc"
 #undef KERNEL
     {0},

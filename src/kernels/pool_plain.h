@@ -2,7 +2,7 @@
 #ifndef SN_KERNELS_POOL_PLAIN_H
 #define SN_KERNELS_POOL_PLAIN_H
 
-#include "kernels/pool.h"
+#include "kernels/pooling.h"
 
 /* One channel: y [out] = maximum over the window, index [out] (may be NULL) = its place in x (row-major, or with
  * column_major first dim fastest) plus index_base. The first of equal maxima counts; a window without a pixel gives the

@@ -1,4 +1,4 @@
-#include "kernels/pool.h"
+#include "kernels/pooling.h"
 
 #define POOL_LEVEL(suffix)                                                                                             \
     (sn_pool_table)                                                                                                    \

@@ -136,6 +136,8 @@ static void variadic_strip(const variadic_run *v, int64_t y, const int64_t *in, 
     const size_t size = p->size_bytes;
     const sn_nest *n = &p->nest;
     char *out = v->y + (size_t)y * size;
+    /* in[0] is set: a variadic operator has at least one input. */
+    // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult)
     sn_ew_args a = {.y = strip, .in = {v->in[0] + (size_t)in[0] * size}, .rows = 1, .cols = cols, .col = {n->col[0]}};
     for (uint32_t i = 1; i < n->n_in; i++) {
         a.in[1] = v->in[i] + (size_t)in[i] * size;

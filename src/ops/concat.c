@@ -116,7 +116,7 @@ static setsuna_status split_bind(sn_op_ctx *c, sn_step *s)
 {
     sn_move_list *list;
     int32_t axis = 0;
-    int64_t at = 0, size[SN_OP_OUT_MAX];
+    int64_t at = 0, size[SN_OP_OUT_MAX] = {0};
     sn_axis_normalize(sn_node_int(c->node, "axis", 0), c->in[0].shape.rank, &axis);
     SN_TRY(split_sizes(c, c->in[0].shape.dim[axis], size));
     SN_TRY(sn_move_bind_begin(c, s, c->n_out, &list));

@@ -121,8 +121,8 @@ setsuna_status sn_einsum_equation_parse(sn_op_ctx *c, sn_einsum_equation *e)
 {
     const sn_attr *eq = sn_node_attr(c->node, "equation");
     einsum_text text[SN_OP_IN_MAX + 1] = {0};
-    uint32_t n;
-    bool is_explicit;
+    uint32_t n = 0;
+    bool is_explicit = false;
     int32_t n_dots;
     uint64_t seen = 0;
     if (!eq)

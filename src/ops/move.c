@@ -284,7 +284,7 @@ setsuna_status sn_move_want(sn_op_ctx *c, uint32_t i)
 {
     if (!sn_op_has(c, i) || setsuna_dtype_size(c->in[i].dtype))
         return SETSUNA_OK;
-    return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "input %u is %s; only types of a fixed size are supported", i,
+    return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "input %u is %s; its elements have no known size", i,
                       setsuna_dtype_name(c->in[i].dtype));
 }
 

@@ -58,7 +58,7 @@ void sn_move_strides(const setsuna_shape *s, int64_t stride[SETSUNA_RANK_MAX]);
 /* A view with the axes of `out` (dense row-major dst); src strides are the caller's to set. */
 sn_move_view sn_move_view_of(const setsuna_shape *out);
 
-/* The dtype of input i has a size (is not a string). Fails with EUNSUPPORTED. */
+/* The dtype of input i has elements of a known size. Fails with EUNSUPPORTED. */
 setsuna_status sn_move_want(sn_op_ctx *c, uint32_t i);
 
 /* The axes list of a node normalised to [0, rank): distinct axes, each once. Fails with ESHAPE. */

@@ -170,7 +170,8 @@ static setsuna_status reduce_plain_run(const sn_step *s, sn_run *r)
     int64_t i[SETSUNA_RANK_MAX] = {0}, base = 0;
     int32_t last = p->n_fold - 1;
     for (int64_t k = 0; k < p->total; k++) {
-        reduce_acc acc = {.f = p->kind == REDUCE_PROD ? 1.0 : 0.0, .max = -INFINITY, .u = p->kind == REDUCE_PROD};
+        reduce_acc acc = {
+            .f = p->kind == REDUCE_PROD ? 1.0 : 0.0, .max = (double)-INFINITY, .u = p->kind == REDUCE_PROD};
         int64_t j[SETSUNA_RANK_MAX] = {0}, at = base;
         if (p->count)
             do
@@ -350,7 +351,7 @@ static setsuna_status reduce_f32_bind(sn_op_ctx *c, sn_step *s, const reduce_gro
 static setsuna_status reduce_bind(sn_op_ctx *c, sn_step *s)
 {
     const setsuna_shape *x = &c->in[0].shape;
-    bool fold[SETSUNA_RANK_MAX], nothing;
+    bool fold[SETSUNA_RANK_MAX] = {false}, nothing;
     reduce_groups g;
     reduce_pass probe;
     sn_reduce_table t = {0};

@@ -105,8 +105,8 @@ static setsuna_status slice_infer(sn_op_ctx *c)
 
 static setsuna_status slice_bind(sn_op_ctx *c, sn_step *s)
 {
-    slice_range r;
-    int64_t stride[SETSUNA_RANK_MAX];
+    slice_range r = {0};
+    int64_t stride[SETSUNA_RANK_MAX] = {0};
     SN_TRY(slice_resolve(c, &r));
     sn_move_strides(&c->in[0].shape, stride);
     sn_move_view v = sn_move_view_of(&c->out[0].shape);

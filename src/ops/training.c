@@ -102,7 +102,7 @@ static setsuna_status training_step_run(const sn_step *s, sn_run *r)
 {
     const training_param *p = s->param;
     const size_t size = setsuna_dtype_size(p->dtype);
-    double rate0, x[TRAINING_STRIP], g[TRAINING_STRIP], state[TRAINING_STATE_MAX][TRAINING_STRIP];
+    double rate0, x[TRAINING_STRIP], g[TRAINING_STRIP], state[TRAINING_STATE_MAX][TRAINING_STRIP] = {{0}};
     p->load_rate(&rate0, sn_in(s, r, 0), 1);
     training_rate rate = training_rate_of(p, rate0, *(const int64_t *)sn_in(s, r, 1));
     for (uint32_t k = 0; k < p->n_tensor; k++)

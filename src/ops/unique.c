@@ -21,6 +21,21 @@ typedef struct unique_param {
 #define EACH_TYPE "ops/unique_typed.inc"
 #include "ops/each_type.inc"
 
+/* By bytes, which for UTF-8 is by code point. */
+static int unique_compare_string(const void *a_data, const void *b_data, int64_t n)
+{
+    const setsuna_text *a = a_data, *b = b_data;
+    for (int64_t i = 0; i < n; i++) {
+        size_t len = a[i].len < b[i].len ? a[i].len : b[i].len;
+        int order = len ? memcmp(a[i].data, b[i].data, len) : 0;
+        if (order == 0)
+            order = (a[i].len > b[i].len) - (a[i].len < b[i].len);
+        if (order)
+            return order;
+    }
+    return 0;
+}
+
 /* The scratch memory: six lists of n indices. */
 typedef struct unique_lists {
     int64_t *order, *other; /* slices in ascending order; room for merging */
@@ -43,7 +58,7 @@ static setsuna_status unique_infer(sn_op_ctx *c)
 {
     setsuna_shape y = sn_shape(1, -1), list = sn_shape(1, -1);
     int32_t axis;
-    SN_TRY(sn_op_want(c, 0, "num bool"));
+    SN_TRY(sn_op_want(c, 0, "any string"));
     SN_TRY(unique_axis(c, &axis));
     if (axis >= 0) {
         y = c->in[0].shape;
@@ -169,7 +184,9 @@ static setsuna_status unique_bind(sn_op_ctx *c, sn_step *s)
     for (int32_t i = axis + 1; i < x->rank && axis >= 0 && total; i++)
         p->inner *= x->dim[i];
     p->sorted = sn_node_int(c->node, "sorted", 1) != 0;
-    p->compare = p->dtype == SETSUNA_BOOL ? unique_compare_u8 : table[p->dtype];
+    p->compare = p->dtype == SETSUNA_BOOL     ? unique_compare_u8
+                 : p->dtype == SETSUNA_STRING ? unique_compare_string
+                                              : table[p->dtype];
     if (!sn_mul_size((size_t)p->n, 6 * sizeof(int64_t), &s->scratch_bytes))
         return sn_op_fail(c, SETSUNA_ELIMIT, "the axis is too long");
     s->run = unique_run;

@@ -257,12 +257,15 @@ static setsuna_status plan_make(sn_module *m, const setsuna_tensor *inputs, sn_p
     b.ctx = sn_alloc_zero(env->allocator, sizeof *b.ctx);
     sn_plan *plan = b.arena ? sn_arena_alloc(b.arena, sizeof *plan) : NULL;
     setsuna_status status = SETSUNA_ENOMEM;
-    if (plan && b.scratch && b.folding && b.ctx) {
+    if (plan) {
         plan->arena = b.arena;
         plan->env = env;
         plan->refs = 1;
-        status = plan_make_in(&b, m, inputs, plan);
     }
+    if (err)
+        err->status = SETSUNA_OK; /* so that an ENOMEM without words is told from one with */
+    if (plan && b.scratch && b.folding && b.ctx)
+        status = plan_make_in(&b, m, inputs, plan);
     if (status == SETSUNA_ENOMEM && err && err->status != SETSUNA_ENOMEM)
         sn_fail(err, status, NULL, "out of memory while planning");
     sn_free(env->allocator, b.need);

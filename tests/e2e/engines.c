@@ -1,5 +1,5 @@
-/* engines MODEL [NAME=DIMS | NAME=FILE.npy ...]: the native engine at every CPU level, and on two threads, agrees with
- * ONNX Runtime on the same input.
+/* engines MODEL [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]: the native engine at every CPU level, and on two
+ * threads, agrees with ONNX Runtime on the same input.
  *
  * The bound comes from the model itself. A network of L steps, each summing up to K products in f32, rounds like an
  * exact network whose input is off by about eta = sqrt(L K) u, u = 2^-24 (rounding errors are taken as independent).
@@ -8,6 +8,7 @@
  * the last place of the output's largest value for what is rounded at the very end.
  */
 #include "cli/model_inputs.h"
+#include "e2e/test_input.h"
 #include "base/status.h"
 #include "engine/native.h"
 #include "graph/tensor.h"
@@ -167,7 +168,7 @@ int main(int argc, char **argv)
         return 77;
     }
     for (int i = 2; i < argc; i++)
-        sn_cli_inputs_add(&in, argv[i], strstr(argv[i], ".npy") != NULL);
+        sn_cli_inputs_add(&in, argv[i], test_input_kind(argv[i]));
     double steps = plan_steps(argv[1], &in);
     expect(argv[1], &in, sqrt(steps * ENGINES_K) * 0x1p-24, &x);
     int bad = 0;

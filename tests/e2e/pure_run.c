@@ -1,9 +1,11 @@
-/* pure_run MODEL [NAME=DIMS...]: after its first runs, a run on one thread allocates nothing and makes no system call.
+/* pure_run MODEL [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]: after its first runs, a run on one thread allocates
+ * nothing and makes no system call.
  *
  * Allocations are counted by wrapping the allocation functions at link time. System calls are forbidden by a seccomp
  * filter: the first one kills the process with SIGSYS, so a pass needs no trust in our own counting.
  */
 #include "cli/model_inputs.h"
+#include "e2e/test_input.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
@@ -71,7 +73,7 @@ static int child(int argc, char **argv)
     sn_cli_inputs in = {0};
     static setsuna_tensor out[64];
     for (int i = 2; i < argc; i++)
-        if (!sn_cli_inputs_add(&in, argv[i], false))
+        if (!sn_cli_inputs_add(&in, argv[i], test_input_kind(argv[i])))
             return FAIL_SETUP;
     if (sn_model_open(argv[1], NULL, &model, &err) || sn_cli_inputs_make(&in, model, true, &err) ||
         sn_session_create(model, &session, &err) || sn_session_run(session, in.tensor, out, &err) ||

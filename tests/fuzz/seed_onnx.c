@@ -1,5 +1,5 @@
-/* Writes well-formed seeds: seed_onnx DIR makes DIR/onnx/seed_NAME.onnx and DIR/onnx_tensor/NAME.pb. The hostile ones come
- * from hostile_onnx --write. */
+/* Writes well-formed seeds: seed_onnx DIR makes seed_NAME.onnx in DIR/onnx and NAME.pb in DIR/onnx_tensor. The hostile
+ * ones come from hostile_onnx --write. */
 #include "base/file.h"
 #include "onnx_write.h"
 #include <setsuna/tensor.h>

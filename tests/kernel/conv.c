@@ -105,7 +105,7 @@ static double test_act(const sn_conv_spec *s, double v)
     case SN_CONV_HARDSIGMOID: return fmin(fmax(alpha * v + beta, 0), 1);
     case SN_CONV_LEAKY: return v < 0 ? alpha * v : v;
     case SN_CONV_SIGMOID: return 1 / (1 + exp(-v));
-    case SN_CONV_SWISH: return v / (1 + exp(-v));
+    case SN_CONV_SWISH: return v / (1 + exp(-alpha * v));
     case SN_CONV_TANH: return tanh(v);
     default: return fmin(fmax(v, alpha), beta);
     }
@@ -321,6 +321,7 @@ static test_case test_case_random(void)
     s->act = (sn_conv_act)(test_random() % SN_CONV_ACTS);
     s->alpha = s->act == SN_CONV_CLAMP   ? (test_random() % 2 ? -INFINITY : 0)
                : s->act == SN_CONV_LEAKY ? 0.1f
+               : s->act == SN_CONV_SWISH ? 1.5f
                                          : 1.0f / 6;
     s->beta = s->act == SN_CONV_CLAMP ? (test_random() % 2 ? INFINITY : 1) : 0.5f;
     s->scale = test_random() % 3 ? 1 : test_value(), s->shift = test_random() % 3 ? 0 : test_value();

@@ -1,2 +1,2 @@
 #define POOL_LEVEL ref
-#include "kernels/ref/pool.inc"
+#include "kernels/ref/pool_body.inc"

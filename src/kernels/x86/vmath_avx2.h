@@ -1,50 +1,148 @@
-/* Vector exp, tanh, sigmoid, erf: provisional forms until the elementwise family lands. */
+/* Vectors of 8 floats and functions of them, for the AVX2 level. See vmath.inc for the functions and their accuracy.
+ * Include only in files that are compiled with -mavx2 -mfma. */
 #ifndef SN_KERNELS_X86_VMATH_AVX2_H
 #define SN_KERNELS_X86_VMATH_AVX2_H
 
 #include <immintrin.h>
+#include <stdint.h>
 
-static inline __m256 sn_exp_ps256(__m256 x)
+#define SN_V(name) sn_##name##_ps256
+#define SN_V_TYPE __m256
+#define SN_V_MASK __m256 /* a lane is all ones or all zeros */
+#define SN_V_LANES 8
+
+static inline __m256 sn_set_ps256(float x)
 {
-    x = _mm256_min_ps(_mm256_set1_ps(88.3f), _mm256_max_ps(_mm256_set1_ps(-87.3f), x));
-    __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)), 8);
-    __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);
-    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.12194440e-4f), r);
-    __m256 p = _mm256_set1_ps(1.9875691500e-4f);
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.3981999507e-3f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(8.3334519073e-3f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(4.1665795894e-2f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.6666665459e-1f));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(5.0000001201e-1f));
-    p = _mm256_fmadd_ps(_mm256_mul_ps(r, r), p, _mm256_add_ps(r, _mm256_set1_ps(1)));
-    __m256i e = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-    return _mm256_mul_ps(p, _mm256_castsi256_ps(e));
+    return _mm256_set1_ps(x);
+}
+static inline __m256 sn_load_ps256(const float *x)
+{
+    return _mm256_loadu_ps(x);
+}
+static inline void sn_store_ps256(float *y, __m256 v)
+{
+    _mm256_storeu_ps(y, v);
 }
 
-static inline __m256 sn_sigmoid_ps256(__m256 x)
+/* The first n lanes, 0 <= n <= 8: the others are neither read nor written, and load as 0. */
+static inline __m256i sn_first_ps256(int64_t n)
 {
-    __m256 one = _mm256_set1_ps(1);
-    return _mm256_div_ps(one, _mm256_add_ps(one, sn_exp_ps256(_mm256_sub_ps(_mm256_setzero_ps(), x))));
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline __m256 sn_load_n_ps256(const float *x, int64_t n)
+{
+    return _mm256_maskload_ps(x, sn_first_ps256(n));
+}
+static inline void sn_store_n_ps256(float *y, __m256 v, int64_t n)
+{
+    _mm256_maskstore_ps(y, sn_first_ps256(n), v);
 }
 
-static inline __m256 sn_tanh_ps256(__m256 x)
+static inline __m256 sn_add_ps256(__m256 a, __m256 b)
 {
-    __m256 one = _mm256_set1_ps(1), e = sn_exp_ps256(_mm256_add_ps(x, x));
-    return _mm256_sub_ps(one, _mm256_div_ps(_mm256_set1_ps(2), _mm256_add_ps(e, one)));
+    return _mm256_add_ps(a, b);
+}
+static inline __m256 sn_sub_ps256(__m256 a, __m256 b)
+{
+    return _mm256_sub_ps(a, b);
+}
+static inline __m256 sn_mul_ps256(__m256 a, __m256 b)
+{
+    return _mm256_mul_ps(a, b);
+}
+static inline __m256 sn_div_ps256(__m256 a, __m256 b)
+{
+    return _mm256_div_ps(a, b);
+}
+/* a b + c and c - a b, rounded once. */
+static inline __m256 sn_fma_ps256(__m256 a, __m256 b, __m256 c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+static inline __m256 sn_fnma_ps256(__m256 a, __m256 b, __m256 c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+/* The second operand where either is NaN or both are zeros. */
+static inline __m256 sn_min_ps256(__m256 a, __m256 b)
+{
+    return _mm256_min_ps(a, b);
+}
+static inline __m256 sn_max_ps256(__m256 a, __m256 b)
+{
+    return _mm256_max_ps(a, b);
+}
+static inline __m256 sn_sqrt_ps256(__m256 a)
+{
+    return _mm256_sqrt_ps(a);
+}
+static inline __m256 sn_abs_ps256(__m256 a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+static inline __m256 sn_neg_ps256(__m256 a)
+{
+    return _mm256_xor_ps(_mm256_set1_ps(-0.0f), a);
+}
+/* |a| with the sign of s; a must not be negative. */
+static inline __m256 sn_sign_of_ps256(__m256 a, __m256 s)
+{
+    return _mm256_or_ps(a, _mm256_and_ps(_mm256_set1_ps(-0.0f), s));
+}
+static inline __m256 sn_round_ps256(__m256 a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline __m256 sn_floor_ps256(__m256 a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline __m256 sn_ceil_ps256(__m256 a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
 }
 
-static inline __m256 sn_erf_ps256(__m256 x)
+/* Comparisons are false where an operand is NaN. */
+static inline __m256 sn_lt_ps256(__m256 a, __m256 b)
 {
-    __m256 sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0f)), a = _mm256_xor_ps(x, sign), one = _mm256_set1_ps(1);
-    __m256 t = _mm256_div_ps(one, _mm256_fmadd_ps(a, _mm256_set1_ps(0.3275911f), one));
-    __m256 p = _mm256_set1_ps(1.061405429f);
-    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(-1.453152027f));
-    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(1.421413741f));
-    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(-0.284496736f));
-    p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(0.254829592f));
-    p = _mm256_mul_ps(p, t);
-    __m256 y = _mm256_fnmadd_ps(p, sn_exp_ps256(_mm256_sub_ps(_mm256_setzero_ps(), _mm256_mul_ps(a, a))), one);
-    return _mm256_or_ps(y, sign);
+    return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
 }
+static inline __m256 sn_nan_ps256(__m256 a)
+{
+    return _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
+}
+/* m ? a : b */
+static inline __m256 sn_select_ps256(__m256 m, __m256 a, __m256 b)
+{
+    return _mm256_blendv_ps(b, a, m);
+}
+
+static inline __m256 sn_pow2_of_int_ps256(__m256i n)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
+/* 2^n for integers n in [-126, 127]. */
+static inline __m256 sn_pow2_ps256(__m256 n)
+{
+    return sn_pow2_of_int_ps256(_mm256_cvtps_epi32(n));
+}
+/* a 2^n for integers n in [-252, 254], with one rounding where the result is subnormal (a in [0.5, 2)). */
+static inline __m256 sn_scale_ps256(__m256 a, __m256 n)
+{
+    __m256i i = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(i, 1);
+    return _mm256_mul_ps(_mm256_mul_ps(a, sn_pow2_of_int_ps256(half)), sn_pow2_of_int_ps256(_mm256_sub_epi32(i, half)));
+}
+/* x = m 2^e with m in [1, 2), for finite x > 0. */
+static inline __m256 sn_split_ps256(__m256 x, __m256 *e)
+{
+    __m256 tiny = sn_lt_ps256(x, _mm256_set1_ps(0x1p-126f));
+    __m256i bits = _mm256_castps_si256(sn_select_ps256(tiny, _mm256_mul_ps(x, _mm256_set1_ps(0x1p23f)), x));
+    __m256i exponent = _mm256_sub_epi32(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(127));
+    *e = _mm256_sub_ps(_mm256_cvtepi32_ps(exponent), _mm256_and_ps(tiny, _mm256_set1_ps(23.0f)));
+    return _mm256_or_ps(_mm256_and_ps(_mm256_castsi256_ps(bits), _mm256_castsi256_ps(_mm256_set1_epi32(0x007fffff))),
+                        _mm256_set1_ps(1.0f));
+}
+
+#include "kernels/x86/vmath.inc"
 
 #endif

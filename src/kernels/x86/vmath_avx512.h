@@ -1,51 +1,139 @@
-/* Vector exp, tanh, sigmoid, erf: provisional forms until the elementwise family lands. */
+/* Vectors of 16 floats and functions of them, for the AVX-512 level. See vmath.inc for the functions and their
+ * accuracy. Include only in files that are compiled with -mavx512f -mavx512dq. */
 #ifndef SN_KERNELS_X86_VMATH_AVX512_H
 #define SN_KERNELS_X86_VMATH_AVX512_H
 
 #include <immintrin.h>
 #include <stdint.h>
 
-static inline __m512 sn_exp_ps512(__m512 x)
+#define SN_V(name) sn_##name##_ps512
+#define SN_V_TYPE __m512
+#define SN_V_MASK __mmask16
+#define SN_V_LANES 16
+
+static inline __m512 sn_set_ps512(float x)
 {
-    x = _mm512_min_ps(_mm512_set1_ps(89.0f), _mm512_max_ps(_mm512_set1_ps(-104.0f), x));
-    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    __m512 p = _mm512_set1_ps(1.9875691500e-4f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
-    p = _mm512_fmadd_ps(_mm512_mul_ps(r, r), p, _mm512_add_ps(r, _mm512_set1_ps(1)));
-    return _mm512_scalef_ps(p, n);
+    return _mm512_set1_ps(x);
+}
+static inline __m512 sn_load_ps512(const float *x)
+{
+    return _mm512_loadu_ps(x);
+}
+static inline void sn_store_ps512(float *y, __m512 v)
+{
+    _mm512_storeu_ps(y, v);
 }
 
-static inline __m512 sn_sigmoid_ps512(__m512 x)
+/* The first n lanes, 0 <= n <= 16: the others are neither read nor written, and load as 0. */
+static inline __mmask16 sn_first_ps512(int64_t n)
 {
-    __m512 one = _mm512_set1_ps(1);
-    return _mm512_div_ps(one, _mm512_add_ps(one, sn_exp_ps512(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+    return (__mmask16)((1u << n) - 1u);
+}
+static inline __m512 sn_load_n_ps512(const float *x, int64_t n)
+{
+    return _mm512_maskz_loadu_ps(sn_first_ps512(n), x);
+}
+static inline void sn_store_n_ps512(float *y, __m512 v, int64_t n)
+{
+    _mm512_mask_storeu_ps(y, sn_first_ps512(n), v);
 }
 
-static inline __m512 sn_tanh_ps512(__m512 x)
+static inline __m512 sn_add_ps512(__m512 a, __m512 b)
 {
-    __m512 one = _mm512_set1_ps(1), e = sn_exp_ps512(_mm512_add_ps(x, x));
-    return _mm512_sub_ps(one, _mm512_div_ps(_mm512_set1_ps(2), _mm512_add_ps(e, one)));
+    return _mm512_add_ps(a, b);
+}
+static inline __m512 sn_sub_ps512(__m512 a, __m512 b)
+{
+    return _mm512_sub_ps(a, b);
+}
+static inline __m512 sn_mul_ps512(__m512 a, __m512 b)
+{
+    return _mm512_mul_ps(a, b);
+}
+static inline __m512 sn_div_ps512(__m512 a, __m512 b)
+{
+    return _mm512_div_ps(a, b);
+}
+/* a b + c and c - a b, rounded once. */
+static inline __m512 sn_fma_ps512(__m512 a, __m512 b, __m512 c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+static inline __m512 sn_fnma_ps512(__m512 a, __m512 b, __m512 c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+/* The second operand where either is NaN or both are zeros. */
+static inline __m512 sn_min_ps512(__m512 a, __m512 b)
+{
+    return _mm512_min_ps(a, b);
+}
+static inline __m512 sn_max_ps512(__m512 a, __m512 b)
+{
+    return _mm512_max_ps(a, b);
+}
+static inline __m512 sn_sqrt_ps512(__m512 a)
+{
+    return _mm512_sqrt_ps(a);
+}
+static inline __m512 sn_abs_ps512(__m512 a)
+{
+    return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a);
+}
+static inline __m512 sn_neg_ps512(__m512 a)
+{
+    return _mm512_xor_ps(_mm512_set1_ps(-0.0f), a);
+}
+/* |a| with the sign of s; a must not be negative. */
+static inline __m512 sn_sign_of_ps512(__m512 a, __m512 s)
+{
+    return _mm512_or_ps(a, _mm512_and_ps(_mm512_set1_ps(-0.0f), s));
+}
+static inline __m512 sn_round_ps512(__m512 a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline __m512 sn_floor_ps512(__m512 a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline __m512 sn_ceil_ps512(__m512 a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
 }
 
-static inline __m512 sn_erf_ps512(__m512 x)
+/* Comparisons are false where an operand is NaN. */
+static inline __mmask16 sn_lt_ps512(__m512 a, __m512 b)
 {
-    __m512 a = _mm512_abs_ps(x), one = _mm512_set1_ps(1);
-    __m512 t = _mm512_div_ps(one, _mm512_fmadd_ps(a, _mm512_set1_ps(0.3275911f), one));
-    __m512 p = _mm512_set1_ps(1.061405429f);
-    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-1.453152027f));
-    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(1.421413741f));
-    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-0.284496736f));
-    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.254829592f));
-    p = _mm512_mul_ps(p, t);
-    __m512 y = _mm512_fnmadd_ps(p, sn_exp_ps512(_mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(a, a))), one);
-    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(y),
-                                               _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(INT32_MIN))));
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
+static inline __mmask16 sn_nan_ps512(__m512 a)
+{
+    return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+}
+/* m ? a : b */
+static inline __m512 sn_select_ps512(__mmask16 m, __m512 a, __m512 b)
+{
+    return _mm512_mask_blend_ps(m, b, a);
+}
+
+/* 2^n for integers n in [-126, 127]. */
+static inline __m512 sn_pow2_ps512(__m512 n)
+{
+    return _mm512_scalef_ps(_mm512_set1_ps(1.0f), n);
+}
+/* a 2^n for integers n in [-252, 254], with one rounding where the result is subnormal (a in [0.5, 2)). */
+static inline __m512 sn_scale_ps512(__m512 a, __m512 n)
+{
+    return _mm512_scalef_ps(a, n);
+}
+/* x = m 2^e with m in [1, 2), for finite x > 0. */
+static inline __m512 sn_split_ps512(__m512 x, __m512 *e)
+{
+    *e = _mm512_getexp_ps(x);
+    return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero);
+}
+
+#include "kernels/x86/vmath.inc"
 
 #endif

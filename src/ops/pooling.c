@@ -5,7 +5,7 @@
  *                                             attribute `channels` is C; lanes past C hold anything
  */
 #include "base/checked.h"
-#include "kernels/pool.h"
+#include "kernels/pooling.h"
 #include "kernels/pool_plain.h"
 #include "ops/conv_attr.h"
 #include "ops/parts.h"

@@ -1,6 +1,6 @@
 /* Max and average pools, f32, over plain images [C][D][H][W] and over images with channels in blocks [H][W][b].
  *
- * One body (ref/pool.inc) is compiled for each level; all levels give the same bits.
+ * One body (ref/pool_body.inc) is compiled for each level; all levels give the same bits.
  */
 #ifndef SN_KERNELS_POOL_H
 #define SN_KERNELS_POOL_H
@@ -77,7 +77,7 @@ void sn_pool_table_init(sn_pool_table *t, sn_cpu_level level);
 #define sn_pool_avg_global_fn sn_pool_global_fn
 #define sn_pool_max_global_block_fn sn_pool_global_block_fn
 #define sn_pool_avg_global_block_fn sn_pool_global_block_fn
-#include "kernels/pool.inc"
+#include "kernels/pooling.inc"
 #undef KERNEL
 
 #endif

@@ -1,0 +1,137 @@
+/* versus [--rounds N] [--seconds S] MODEL [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]
+ *
+ * The native engine and ONNX Runtime side by side in one process, one thread each, on the same input: rounds of A B A
+ * B, so that whatever else the machine does falls on both. Prints one JSON object: p50 and minimum of each engine, and
+ * the ratio native / ONNX Runtime of the rounds' medians (median, lowest and highest round). */
+#include "base/clock.h"
+#include "cli/model_inputs.h"
+#include "e2e/test_input.h"
+#include "report/json.h"
+#include "stats/quantile.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VERSUS_ROUNDS_MAX = 1000, VERSUS_RUNS_MAX = 100000 };
+
+typedef struct contender {
+    const char *engine;
+    sn_model *model;
+    sn_session *session;
+    setsuna_tensor out[64];
+    uint64_t *sample; /* of all rounds */
+    size_t n;
+    double round[VERSUS_ROUNDS_MAX]; /* median of each round */
+} contender;
+
+static setsuna_error error;
+
+static void versus_die(const char *what)
+{
+    fprintf(stderr, "versus: %s: %s: %s\n", what, error.where, error.text);
+    exit(1);
+}
+
+static uint64_t versus_run(contender *c, const setsuna_tensor *in)
+{
+    uint64_t begin = sn_now_ns();
+    if (sn_session_run(c->session, in, c->out, &error) != SETSUNA_OK)
+        versus_die(c->engine);
+    return sn_now_ns() - begin;
+}
+
+static int versus_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double versus_median_u64(uint64_t *v, size_t n)
+{
+    uint64_t *copy = malloc(n * sizeof *copy);
+    memcpy(copy, v, n * sizeof *copy);
+    sn_sort_u64(copy, n);
+    double m = (double)copy[n / 2];
+    free(copy);
+    return m;
+}
+
+static void versus_round(contender *c, const setsuna_tensor *in, size_t runs, int round)
+{
+    for (size_t i = 0; i < runs; i++)
+        c->sample[c->n++] = versus_run(c, in);
+    c->round[round] = versus_median_u64(c->sample + c->n - runs, runs);
+}
+
+static void versus_print(contender *c, int rounds)
+{
+    double ratio[VERSUS_ROUNDS_MAX];
+    sn_sink sink;
+    sn_json w;
+    for (int r = 0; r < rounds; r++)
+        ratio[r] = c[0].round[r] / c[1].round[r];
+    qsort(ratio, (size_t)rounds, sizeof *ratio, versus_compare);
+    sn_sink_init_file(&sink, stdout);
+    sn_json_init(&w, &sink, 0);
+    sn_json_begin_object(&w);
+    for (int i = 0; i < 2; i++) {
+        sn_sort_u64(c[i].sample, c[i].n);
+        sn_json_key(&w, c[i].engine);
+        sn_json_begin_object(&w);
+        sn_json_key_u64(&w, "runs", c[i].n);
+        sn_json_key_u64(&w, "min_ns", c[i].sample[0]);
+        sn_json_key_u64(&w, "p50_ns", c[i].sample[(c[i].n - 1) / 2]);
+        sn_json_end_object(&w);
+    }
+    sn_json_key_f64(&w, "ratio", ratio[rounds / 2]);
+    sn_json_key_f64(&w, "ratio_low", ratio[0]);
+    sn_json_key_f64(&w, "ratio_high", ratio[rounds - 1]);
+    sn_json_end_object(&w);
+    sn_json_finish(&w);
+}
+
+int main(int argc, char **argv)
+{
+    static contender c[2] = {{.engine = "native"}, {.engine = "onnxruntime"}};
+    static sn_cli_inputs in;
+    int rounds = 7, at = 1;
+    double seconds = 4;
+    for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2)
+        if (strcmp(argv[at], "--rounds") == 0)
+            rounds = atoi(argv[at + 1]);
+        else
+            seconds = atof(argv[at + 1]);
+    if (at >= argc || rounds < 1 || rounds > VERSUS_ROUNDS_MAX || !(seconds > 0)) {
+        fprintf(stderr, "usage: versus [--rounds N] [--seconds S] MODEL [INPUT...]\n");
+        return 2;
+    }
+    for (int i = at + 1; i < argc; i++)
+        sn_cli_inputs_add(&in, argv[i], test_input_kind(argv[i]));
+    uint64_t slowest = 0;
+    for (int i = 0; i < 2; i++) {
+        sn_model_options o = {.engine = c[i].engine, .cpu_level = -1, .n_threads = 1};
+        if (sn_model_open(argv[at], &o, &c[i].model, &error) != SETSUNA_OK ||
+            (i == 0 && sn_cli_inputs_make(&in, c[0].model, true, &error) != SETSUNA_OK) ||
+            sn_session_create(c[i].model, &c[i].session, &error) != SETSUNA_OK)
+            versus_die(c[i].engine);
+        uint64_t t = 0;
+        for (int k = 0; k < 5; k++)
+            t = versus_run(&c[i], in.tensor);
+        slowest = t > slowest ? t : slowest;
+    }
+    size_t runs = (size_t)(seconds * 1e9 / (2.0 * rounds * (double)(slowest ? slowest : 1)));
+    runs = runs < 3 ? 3 : runs > VERSUS_RUNS_MAX ? VERSUS_RUNS_MAX : runs;
+    for (int i = 0; i < 2; i++)
+        c[i].sample = calloc(runs * (size_t)rounds, sizeof *c[i].sample);
+    for (int r = 0; r < rounds; r++)
+        for (int i = 0; i < 2; i++)
+            versus_round(&c[(i + r) % 2], in.tensor, runs, r);
+    versus_print(c, rounds);
+    for (int i = 0; i < 2; i++) {
+        sn_session_destroy(c[i].session);
+        sn_model_close(c[i].model);
+        free(c[i].sample);
+    }
+    sn_cli_inputs_fini(&in);
+    return 0;
+}

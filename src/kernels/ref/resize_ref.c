@@ -1,0 +1,2 @@
+#define RESIZE_LEVEL ref
+#include "kernels/ref/resize_body.inc"

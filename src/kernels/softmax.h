@@ -1,0 +1,35 @@
+/* Softmax and log-softmax, f32.
+ *
+ *     softmax       y = exp(x - max) / sum exp(x - max)
+ *     log-softmax   y = x - max - log(sum exp(x - max))
+ *
+ * A row of infinities or with a NaN follows the formulas (NaN). Source: ONNX Softmax-13, LogSoftmax-13.
+ */
+#ifndef SN_KERNELS_SOFTMAX_H
+#define SN_KERNELS_SOFTMAX_H
+
+#include "base/cpu.h"
+#include <stdint.h>
+
+/* One row of n >= 1 side by side. y may be x.
+ * Numerics: each exp within the level's bound of a few ulps, the sum in interleaved parts, one division. */
+typedef void sn_softmax_row_fn(const float *x, int64_t n, float *y);
+
+/* `inner` rows side by side: row j is x[j], x[j + inner], ..., n elements each. y may be x. */
+typedef void sn_softmax_inner_fn(const float *x, int64_t n, int64_t inner, float *y);
+
+typedef struct sn_softmax_table {
+    sn_softmax_row_fn *row, *log_row;
+    sn_softmax_inner_fn *inner, *log_inner;
+    const char *level;
+} sn_softmax_table;
+
+void sn_softmax_table_init(sn_softmax_table *t, sn_cpu_level level);
+
+#define sn_softmax_log_row_fn sn_softmax_row_fn
+#define sn_softmax_log_inner_fn sn_softmax_inner_fn
+#define KERNEL(family, entry, level, symbol, numerics) sn_softmax_##entry##_fn symbol;
+#include "kernels/softmax.inc"
+#undef KERNEL
+
+#endif

@@ -1,0 +1,314 @@
+/* setsuna.Conv: a convolution with everything around it, over blocked channels (kernels/conv.h).
+ *
+ *     Y = act(Conv(X, W * S) + B + R) * act_scale + act_shift        residual "before" (the activation)
+ *     Y = act(Conv(X, W * S) + B) * act_scale + act_shift + R        residual "after"
+ *
+ *     X  f32, plain [N, C, (H,) W] or blocked [N, ceil(C/b), (H,) W, b]; W's rank says which
+ *     W  f32 constant [M, C/group, (kH,) kW];  S, B  f32 constants [M], optional;  R  like Y, optional
+ *     Y  blocked when attribute block is b, plain when it is 0
+ *
+ * W, S and B are constants: they are packed when the plan is made. activation and its act_alpha, act_beta are those of
+ * kernels/activation.h. A plain X is read in place; a plain Y or R takes another pass over it, so plans keep images
+ * blocked where they can (passes/layout.c).
+ */
+#include "base/checked.h"
+#include "base/hash.h"
+#include "kernels/activation.h"
+#include "kernels/conv.h"
+#include "ops/conv_attr.h"
+#include "ops/op.h"
+#include <math.h>
+#include <string.h>
+
+enum { CONV_BLOCKED_X, CONV_BLOCKED_W, CONV_BLOCKED_B, CONV_BLOCKED_S, CONV_BLOCKED_R };
+
+/* What kernels/conv.h asks of tensors, so that no index overflows. */
+static const int64_t conv_blocked_elements_max = (int64_t)1 << 47;
+
+typedef struct conv_blocked_param {
+    sn_conv conv;
+    sn_conv_table table;
+    const float *w, *bias;
+    sn_conv_reorder out; /* between the kernel's result and Y; n is -1 when Y is blocked */
+    size_t result_bytes; /* of one blocked result, SN_ALIGN-aligned */
+} conv_blocked_param;
+
+/* ---- plan time ----------------------------------------------------------------------------------- */
+
+static setsuna_status conv_blocked_types(sn_op_ctx *c)
+{
+    for (uint32_t i = 0; i < c->n_in; i++)
+        SN_TRY(sn_op_want(c, i, "f32"));
+    if (!c->in[CONV_BLOCKED_W].cst || (sn_op_has(c, CONV_BLOCKED_B) && !c->in[CONV_BLOCKED_B].cst) ||
+        (sn_op_has(c, CONV_BLOCKED_S) && !c->in[CONV_BLOCKED_S].cst))
+        return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "weights, scale and bias must be constants");
+    return SETSUNA_OK;
+}
+
+static setsuna_status conv_blocked_act(sn_op_ctx *c, sn_conv_spec *s)
+{
+    const char *act = sn_node_string(c->node, "activation", "none");
+    const char *residual = sn_node_string(c->node, "residual", "before");
+    static const struct {
+        const char *name;
+        sn_conv_act act;
+        bool fixed; /* alpha and beta are these, not the attributes */
+        float alpha, beta;
+    } acts[] = {
+        {"none", SN_CONV_CLAMP, true, -INFINITY, INFINITY},
+        {"relu", SN_CONV_CLAMP, true, 0, INFINITY},
+        {"clip", SN_CONV_CLAMP, false, 0, 0},
+        {"leaky_relu", SN_CONV_LEAKY, false, 0, 0},
+        {"hard_swish", SN_CONV_HARDSWISH, true, 1.0f / 6, 0.5f},
+        {"hard_sigmoid", SN_CONV_HARDSIGMOID, false, 0, 0},
+        {"sigmoid", SN_CONV_SIGMOID, true, 0, 0},
+        {"silu", SN_CONV_SWISH, false, 0, 0},
+        {"tanh", SN_CONV_TANH, true, 0, 0},
+    };
+    s->residual_last = strcmp(residual, "after") == 0;
+    s->scale = sn_node_float(c->node, "act_scale", 1);
+    s->shift = sn_node_float(c->node, "act_shift", 0);
+    if (!s->residual_last && strcmp(residual, "before") != 0)
+        return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'residual' is '%.32s'", residual);
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+        if (strcmp(act, acts[i].name) == 0) {
+            s->act = acts[i].act;
+            s->alpha = acts[i].fixed ? acts[i].alpha : sn_node_float(c->node, "act_alpha", 0);
+            s->beta = acts[i].fixed ? acts[i].beta : sn_node_float(c->node, "act_beta", 0);
+            return SETSUNA_OK;
+        }
+    return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'activation' is '%.32s'", act);
+}
+
+/* [N, blocks, spatial..., b] of a plain shape. */
+static setsuna_shape conv_blocked_shape(const setsuna_shape *plain, int64_t b)
+{
+    setsuna_shape s = *plain;
+    s.dim[1] = (plain->dim[1] + b - 1) / b;
+    s.dim[s.rank++] = b;
+    return s;
+}
+
+static setsuna_status conv_blocked_fits(sn_op_ctx *c, const setsuna_shape *s)
+{
+    int64_t n;
+    for (int32_t i = 0; i < s->rank; i++)
+        if (s->dim[i] > INT32_MAX)
+            return sn_op_fail(c, SETSUNA_ELIMIT, "an extent of %lld is too large", (long long)s->dim[i]);
+    if (!sn_shape_numel(s, &n) || n > conv_blocked_elements_max)
+        return sn_op_fail(c, SETSUNA_ELIMIT, "a tensor is too large");
+    return SETSUNA_OK;
+}
+
+/* The plain shape of X into *x, from its own and the weights'. */
+static setsuna_status conv_blocked_input(sn_op_ctx *c, int64_t b, setsuna_shape *x, bool *plain)
+{
+    const setsuna_shape *in = &c->in[CONV_BLOCKED_X].shape, *w = &c->in[CONV_BLOCKED_W].shape;
+    int64_t channels;
+    if (w->rank < 3 || w->rank > 4 || !sn_mul_i64(w->dim[1], sn_node_int(c->node, "group", 1), &channels))
+        return sn_op_fail(c, SETSUNA_ESHAPE, "the weights have rank %d", (int)w->rank);
+    *plain = in->rank == w->rank;
+    *x = *in;
+    if (!*plain) {
+        x->rank--;
+        x->dim[1] = channels;
+    }
+    setsuna_shape blocked = conv_blocked_shape(x, b);
+    if (x->rank != w->rank || channels < 1 || x->dim[1] != channels || (!*plain && !sn_shape_equal(in, &blocked)))
+        return sn_op_fail(c, SETSUNA_ESHAPE, "the input is not an image of %lld channels, plain or in blocks of %lld",
+                          (long long)channels, (long long)b);
+    return conv_blocked_fits(c, in);
+}
+
+static setsuna_status conv_blocked_operands(sn_op_ctx *c, const setsuna_shape *y)
+{
+    const setsuna_shape *w = &c->in[CONV_BLOCKED_W].shape;
+    for (uint32_t i = CONV_BLOCKED_B; i <= CONV_BLOCKED_S; i++)
+        if (sn_op_has(c, i) && (c->in[i].shape.rank != 1 || c->in[i].shape.dim[0] != w->dim[0]))
+            return sn_op_fail(c, SETSUNA_ESHAPE, "input %u must have the shape [%lld]", i, (long long)w->dim[0]);
+    if (sn_op_has(c, CONV_BLOCKED_R) && !sn_shape_equal(&c->in[CONV_BLOCKED_R].shape, y))
+        return sn_op_fail(c, SETSUNA_ESHAPE, "the residual's shape is not the output's");
+    return SETSUNA_OK;
+}
+
+/* Everything about the node: the kernel's spec, and Y's shape. */
+static setsuna_status conv_blocked_read(sn_op_ctx *c, sn_conv_spec *s, setsuna_shape *y)
+{
+    const setsuna_shape *w = &c->in[CONV_BLOCKED_W].shape;
+    sn_conv_table table;
+    sn_conv_attr a;
+    setsuna_shape x;
+    *s = (sn_conv_spec){.step_h = 1, .step_w = 1};
+    SN_TRY(conv_blocked_types(c));
+    SN_TRY(conv_blocked_act(c, s));
+    sn_conv_table_init(&table, c->cpu);
+    int64_t b = table.limits.block, block = sn_node_int(c->node, "block", 0);
+    if (block != 0 && block != b)
+        return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'block' is %lld; kernels work in blocks of %lld",
+                          (long long)block, (long long)b);
+    SN_TRY(conv_blocked_input(c, b, &x, &s->plain_in));
+    SN_TRY(sn_conv_attr_read(c, &x, w, &a));
+    SN_TRY(sn_conv_attr_output(c, false, &a));
+    if (w->dim[0] < 1 || w->dim[0] % a.group != 0)
+        return sn_op_fail(c, SETSUNA_ESHAPE, "%lld output channels in %lld groups", (long long)w->dim[0],
+                          (long long)a.group);
+    s->n = x.dim[0], s->ic = x.dim[1], s->oc = w->dim[0], s->group = a.group;
+    s->ih = a.in[1], s->iw = a.in[2], s->oh = s->y_h = a.out[1], s->ow = s->y_w = a.out[2];
+    s->kh = a.kernel[1], s->kw = a.kernel[2];
+    s->stride_h = a.stride[1], s->stride_w = a.stride[2];
+    s->dilation_h = a.dilation[1], s->dilation_w = a.dilation[2];
+    s->pad_top = a.pad_lo[1], s->pad_left = a.pad_lo[2];
+    setsuna_shape plain = sn_conv_attr_shape(&a, s->n, s->oc), blocked = conv_blocked_shape(&plain, b);
+    setsuna_shape padded = {.rank = 4, .dim = {blocked.dim[1] * b, w->dim[1] + 2 * b, s->kh, s->kw}};
+    SN_TRY(conv_blocked_fits(c, &blocked));
+    SN_TRY(conv_blocked_fits(c, &padded)); /* packed weights of a block need not begin where a block of x does */
+    if (s->group > 1 && w->dim[1] < b)     /* and those of narrow groups have zeros between */
+        padded.dim[1] = w->dim[1] * b;
+    SN_TRY(conv_blocked_fits(c, &padded));
+    *y = block ? blocked : plain;
+    return conv_blocked_operands(c, y);
+}
+
+static setsuna_status conv_blocked_infer(sn_op_ctx *c)
+{
+    sn_conv_spec s;
+    setsuna_shape y;
+    SN_TRY(conv_blocked_read(c, &s, &y));
+    sn_op_out(c, 0, SETSUNA_F32, &y);
+    return SETSUNA_OK;
+}
+
+typedef struct conv_blocked_pack {
+    const sn_conv *conv;
+    sn_conv_weights weights;
+    const void *bias;
+} conv_blocked_pack;
+
+static void conv_blocked_fill_weights(void *dst, const void *arg)
+{
+    const conv_blocked_pack *p = arg;
+    sn_conv_pack_weights(p->conv, &p->weights, dst);
+}
+
+static void conv_blocked_fill_bias(void *dst, const void *arg)
+{
+    const conv_blocked_pack *p = arg;
+    sn_conv_pack_bias(p->conv, p->bias, dst);
+}
+
+static setsuna_status conv_blocked_pack_all(sn_op_ctx *c, conv_blocked_param *p)
+{
+    const sn_conv *cv = &p->conv;
+    const sn_conv_spec *s = &cv->s;
+    const sn_const *w = c->in[CONV_BLOCKED_W].cst;
+    const sn_const *b = sn_op_has(c, CONV_BLOCKED_B) ? c->in[CONV_BLOCKED_B].cst : NULL;
+    const sn_const *f = sn_op_has(c, CONV_BLOCKED_S) ? c->in[CONV_BLOCKED_S].cst : NULL;
+    int64_t taps = s->kh * s->kw;
+    conv_blocked_pack from = {
+        cv, {w->t.data, f ? f->t.data : NULL, s->ic / s->group * taps, taps, 1}, b ? b->t.data : NULL};
+    uint64_t key = sn_hash_u64(sn_hash_str(0, "conv_bundles"), w->uid);
+    const int64_t layout[] = {f ? 1 : 0, s->ic, s->oc, taps, s->group, cv->x_lanes, cv->limits.block, cv->n_bundle};
+    key = sn_hash_u64(key, f ? f->uid : 0);
+    for (size_t i = 0; i < sizeof layout / sizeof layout[0]; i++)
+        key = sn_hash_u64(key, (uint64_t)layout[i]);
+    const void *packed;
+    SN_TRY(sn_op_pack(c, key, sn_conv_weights_size(cv) * sizeof(float), conv_blocked_fill_weights, &from,
+                      (const sn_const *const[]){w, f}, 2, &packed));
+    p->w = packed;
+    key = sn_hash_u64(sn_hash_str(0, "conv_bias"), b ? b->uid : 0);
+    key = sn_hash_u64(key, (uint64_t)cv->limits.block);
+    SN_TRY(sn_op_pack(c, key, sn_conv_bias_size(cv) * sizeof(float), conv_blocked_fill_bias, &from, &b, 1, &packed));
+    p->bias = packed;
+    return SETSUNA_OK;
+}
+
+/* ---- run time ------------------------------------------------------------------------------------ */
+
+typedef struct conv_blocked_call {
+    const conv_blocked_param *p;
+    sn_conv_io io;
+    const float *from; /* of a reorder */
+    float *to;
+} conv_blocked_call;
+
+static void conv_blocked_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_blocked_call *q = arg;
+    const sn_conv *cv = &q->p->conv;
+    (cv->depthwise ? q->p->table.depthwise : q->p->table.dense)(cv, &q->io, part, n_parts);
+}
+
+static void conv_blocked_to_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_blocked_call *q = arg;
+    q->p->table.to_blocked(&q->p->out, q->from, q->to, part, n_parts);
+}
+
+static void conv_blocked_from_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_blocked_call *q = arg;
+    q->p->table.from_blocked(&q->p->out, q->from, q->to, part, n_parts);
+}
+
+static setsuna_status conv_blocked_run(const sn_step *s, sn_run *r)
+{
+    const conv_blocked_param *p = s->param;
+    conv_blocked_call q = {
+        p, {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, sn_in(s, r, CONV_BLOCKED_R), sn_out(s, r, 0)}, NULL, NULL};
+    sn_run_parallel(s, r, conv_blocked_part, &q);
+    return SETSUNA_OK;
+}
+
+static setsuna_status conv_blocked_run_plain(const sn_step *s, sn_run *r)
+{
+    const conv_blocked_param *p = s->param;
+    float *result = r->scratch, *residual = (float *)((char *)r->scratch + p->result_bytes);
+    conv_blocked_call q = {p, {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, NULL, result}, NULL, NULL};
+    if (sn_in(s, r, CONV_BLOCKED_R)) {
+        q.from = sn_in(s, r, CONV_BLOCKED_R);
+        q.to = residual;
+        sn_run_parallel(s, r, conv_blocked_to_part, &q);
+        q.io.residual = residual;
+    }
+    sn_run_parallel(s, r, conv_blocked_part, &q);
+    q.from = result;
+    q.to = sn_out(s, r, 0);
+    sn_run_parallel(s, r, conv_blocked_from_part, &q);
+    return SETSUNA_OK;
+}
+
+static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
+{
+    conv_blocked_param *p = sn_op_param(c, sizeof *p);
+    sn_conv_spec spec;
+    setsuna_shape y;
+    if (!p)
+        return SETSUNA_ENOMEM;
+    SN_TRY(conv_blocked_read(c, &spec, &y));
+    sn_conv_table_init(&p->table, c->cpu);
+    sn_conv_plan(&spec, &p->table.limits, &p->conv);
+    SN_TRY(conv_blocked_pack_all(c, p));
+    const sn_conv *cv = &p->conv;
+    double in = (double)cv->x_image * (double)spec.n, out = (double)cv->y_image * (double)spec.n;
+    s->param = p;
+    s->run = conv_blocked_run;
+    s->kernel = sn_conv_kernel_name(&p->table, cv);
+    s->n_parts = sn_conv_parts(cv, c->n_threads);
+    s->flops = cv->flops;
+    s->bytes = 4 * (in + out + (sn_op_has(c, CONV_BLOCKED_R) ? out : 0) + (double)sn_conv_weights_size(cv));
+    if (sn_node_int(c->node, "block", 0) == 0) {
+        p->out = (sn_conv_reorder){spec.n, spec.oc, spec.oh * spec.ow, cv->limits.block};
+        p->result_bytes = ((size_t)(cv->y_image * spec.n) * sizeof(float) + SN_ALIGN - 1) & ~(size_t)(SN_ALIGN - 1);
+        s->run = conv_blocked_run_plain;
+        s->scratch_bytes = p->result_bytes * (sn_op_has(c, CONV_BLOCKED_R) ? 2 : 1);
+    }
+    return SETSUNA_OK;
+}
+
+const sn_op sn_ops_conv_blocked[] = {
+    {"setsuna", "Conv", 1, 0, 2, 5, 1, 1, 0,
+     "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I block:i activation:s act_alpha:f act_beta:f "
+     "act_scale:f act_shift:f residual:s",
+     conv_blocked_infer, conv_blocked_bind},
+    {.name = NULL},
+};

@@ -1,0 +1,112 @@
+#include "passes/rewrite.h"
+#include "base/hash.h"
+#include <string.h>
+
+bool sn_rewrite_is_f32(const sn_graph *g, uint32_t v)
+{
+    return v != SN_NONE && g->value[v].dtype == SETSUNA_F32 && g->value[v].has_shape &&
+           sn_shape_known(&g->value[v].shape);
+}
+
+/* All elements, or all but those along axis 1 of an image of shape x, are one. */
+static bool rewrite_is_channels(const setsuna_shape *c, const setsuna_shape *x, bool *per_channel)
+{
+    *per_channel = false;
+    if (c->rank > x->rank)
+        return false;
+    for (int32_t i = 0; i < c->rank; i++) {
+        int32_t axis = i + x->rank - c->rank;
+        if (c->dim[i] == 1)
+            continue;
+        if (axis != 1 || c->dim[i] != x->dim[1])
+            return false;
+        *per_channel = true;
+    }
+    return true;
+}
+
+bool sn_match_affine(const sn_graph *g, const sn_node *n, sn_affine *out)
+{
+    static const struct {
+        const char *op;
+        bool product, inverse;
+    } ops[] = {{"Mul", true, false}, {"Add", false, false}, {"Div", true, true}, {"Sub", false, true}};
+    if (n->n_in != 2 || n->n_out != 1 || n->domain[0])
+        return false;
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        if (!sn_node_is(n, "", ops[i].op))
+            continue;
+        bool swap = !ops[i].inverse && sn_graph_const(g, n->in[0]);
+        sn_affine a = {n->in[swap], ops[i].product, ops[i].inverse, false, sn_graph_const(g, n->in[!swap])};
+        if (!a.c || sn_graph_const(g, a.x) || !sn_rewrite_is_f32(g, a.x) || !sn_rewrite_is_f32(g, n->out[0]) ||
+            !sn_shape_equal(&g->value[a.x].shape, &g->value[n->out[0]].shape) ||
+            a.c->t.size_bytes > SN_REWRITE_CONST_MAX_BYTES ||
+            !rewrite_is_channels(&a.c->t.shape, &g->value[a.x].shape, &a.per_channel))
+            return false;
+        *out = a;
+        return true;
+    }
+    return false;
+}
+
+double sn_affine_at(const sn_affine *a, int64_t channel)
+{
+    double v = sn_tensor_get_f64(&a->c->t, a->per_channel ? channel : 0);
+    if (!a->inverse)
+        return v;
+    return a->product ? 1 / v : -v;
+}
+
+uint32_t sn_rewrite_const(sn_graph *g, setsuna_dtype dtype, const setsuna_shape *shape, void *data)
+{
+    setsuna_tensor t = {.dtype = dtype, .shape = *shape, .data = data};
+    if (!sn_tensor_bytes(dtype, shape, &t.size_bytes))
+        return SN_NONE;
+    return sn_graph_add_const(g, "", &t, sn_const_uid(&t));
+}
+
+uint32_t sn_rewrite_const_i64(sn_graph *g, const int64_t *v, size_t n)
+{
+    setsuna_shape shape = {.rank = 1, .dim = {(int64_t)n}};
+    int64_t *copy = sn_arena_array(g->arena, n, sizeof *copy);
+    if (!copy)
+        return SN_NONE;
+    memcpy(copy, v, n * sizeof *copy);
+    return sn_rewrite_const(g, SETSUNA_I64, &shape, copy);
+}
+
+uint32_t sn_rewrite_const_reshape(sn_graph *g, uint32_t v, const setsuna_shape *shape)
+{
+    sn_const *c = sn_arena_alloc(g->arena, sizeof *c);
+    uint32_t made = c ? sn_graph_add_value(g, g->value[v].name, g->value[v].dtype) : SN_NONE;
+    if (made == SN_NONE)
+        return SN_NONE;
+    *c = *g->value[v].cst;
+    c->t.shape = *shape;
+    c->uid = sn_hash_bytes(sn_hash_str(c->uid, "reshape"), shape->dim, (size_t)shape->rank * sizeof shape->dim[0]);
+    g->value[made].has_shape = true;
+    g->value[made].shape = *shape;
+    g->value[made].cst = c;
+    return made;
+}
+
+bool sn_node_set_in(sn_graph *g, sn_node *n, uint32_t i, uint32_t v)
+{
+    uint32_t n_in = i < n->n_in ? n->n_in : i + 1;
+    uint32_t *in = sn_arena_array(g->arena, n_in, sizeof *in);
+    if (!in)
+        return false;
+    for (uint32_t k = 0; k < n_in; k++)
+        in[k] = k < n->n_in ? n->in[k] : SN_NONE;
+    in[i] = v;
+    n->in = in;
+    n->n_in = n->n_formal = n_in;
+    return true;
+}
+
+void sn_node_become(sn_node *n, const char *op)
+{
+    n->domain = "setsuna";
+    n->op = op;
+    n->opset = 1;
+}
