@@ -67,8 +67,8 @@ head -c 60 $cases/test_conv_with_strides_padding/model.onnx >cut.onnx
 refuse 1 'cut.onnx' "$setsuna" run cut.onnx
 head -c 4096 /dev/urandom >noise.onnx
 refuse 1 'noise.onnx' "$setsuna" run noise.onnx
-printf 'setsuna: 1\nname: bad\nsteps:\n  - frobnicate: {}\n' >bad.yaml
-refuse 1 'bad.yaml:4' "$setsuna" run bad.yaml page.png
+printf 'setsuna: 1\nname: bad\ninputs: {p: bytes}\noutputs: []\nsteps:\n  - frobnicate: {}\n' >bad.yaml
+refuse 1 'bad.yaml:6' "$setsuna" run bad.yaml page.png
 head -c 200 out/y.npy >cut.npy
 refuse 1 'cut.npy' "$setsuna" run $cases/test_relu/model.onnx --input x=cut.npy
 refuse 1 'test_if_seq/model.onnx' "$setsuna" run $cases/test_if_seq/model.onnx
