@@ -140,8 +140,7 @@ static bool fuse_eltwise_table(const sn_node *n, fuse_eltwise_op *out)
 static bool fuse_eltwise_match(const sn_graph *g, const sn_node *n, fuse_eltwise_op *out)
 {
     bool known;
-    if (n->dead || n->n_out != 1 || n->n_in < 1 || !sn_rewrite_is_f32(g, n->out[0]) ||
-        !sn_rewrite_is_f32(g, n->in[0]))
+    if (n->dead || n->n_out != 1 || n->n_in < 1 || !sn_rewrite_is_f32(g, n->out[0]) || !sn_rewrite_is_f32(g, n->in[0]))
         return false;
     if (sn_node_is(n, "", "Clip")) {
         known = fuse_eltwise_clip(g, n, out);
