@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "pipeline/audio.h"
 #include "pipeline/geometry.h"
 #include "pipeline/image.h"
 #include <setsuna/tensor.h>
@@ -59,7 +60,7 @@ typedef struct sn_pipe_slot {
     const char *name;
     sn_pipe_kind kind;
     const sn_allocator *allocator;
-    bool filled; /* written in this pass; set by the runner after the step that makes it */
+    bool filled; /* written in this run; set by the runner after the step that makes it */
     union {
         struct {
             const uint8_t *data; /* borrowed, or == storage */
@@ -90,11 +91,7 @@ typedef struct sn_pipe_slot {
             sn_class *item;
             size_t n, capacity;
         } classes;
-        struct {
-            float *sample; /* in [-1, 1] */
-            size_t n, capacity;
-            uint32_t rate_hz;
-        } audio;
+        sn_audio audio;
         struct {
             sn_segment *item;
             size_t n, capacity;

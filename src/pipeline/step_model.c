@@ -7,6 +7,7 @@
 typedef struct step_model {
     const sn_yaml *file, *inputs, *outputs, *constants, *state;
     sn_pipe_slot *from, *to;
+    int32_t stage; /* index into model_stages */
     sn_model *model;
     sn_session *session;
     uint32_t n_in, n_out;
@@ -21,6 +22,10 @@ typedef struct step_model {
     setsuna_tensor *out;
 } step_model;
 
+/* What the model's own time counts as, and the ledger stages these are. */
+static const char *const model_stages[] = {"execute", "featurize", NULL};
+static const sn_stage model_ledger_stages[] = {SN_STAGE_EXECUTE, SN_STAGE_FEATURIZE};
+
 static const sn_pipe_field model_fields[] = {
     {"file", SN_FIELD_NODE, offsetof(step_model, file), .help = "path of the model"},
     {"from", SN_FIELD_IN, offsetof(step_model, from), .kinds = SN_PIPE_TENSOR, .fallback = "",
@@ -33,6 +38,8 @@ static const sn_pipe_field model_fields[] = {
      .help = "{INPUT OF THE MODEL: number or list of numbers}: the same in every pass"},
     {"state", SN_FIELD_NODE, offsetof(step_model, state), .fallback = "",
      .help = "{INPUT OF THE MODEL: OUTPUT OF THE MODEL}: zeros in the first pass, then that output of the pass before"},
+    {"stage", SN_FIELD_CHOICE, offsetof(step_model, stage), .choices = model_stages, .fallback = "execute",
+     .help = "what its time counts as: featurize for a model that makes features for another one"},
 };
 
 /* ---- binding ------------------------------------------------------------------------------------------------------
@@ -299,7 +306,7 @@ static setsuna_status model_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_
             s->in[i] = s->in_slot[i]->tensor.t;
     SN_TRY(model_plan(s, pass, err));
     SN_TRY(sn_session_run(s->session, s->in, s->out, err));
-    sn_ledger_add(pass->ledger, SN_STAGE_EXECUTE, sn_session_execute_ns(s->session));
+    sn_ledger_add(pass->ledger, model_ledger_stages[s->stage], sn_session_execute_ns(s->session));
     for (uint32_t i = 0; i < s->n_out; i++)
         if (s->out_slot[i])
             sn_pipe_slot_tensor_borrow(s->out_slot[i], &s->out[i]);
