@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Weights are read once an inference: with pages of 4 KiB each one costs a walk of the page table, and prefetching stops
- * at its end. Large blocks lie so that the system can use pages of 2 MiB, where it has them. */
+/* Weights are read once an inference: with pages of 4 KiB each one costs a walk of the page table, and prefetching
+ * stops at its end. Large blocks lie so that the system can use pages of 2 MiB, where it has them. */
 static void *heap_alloc(void *ctx, size_t size_bytes)
 {
     (void)ctx;
