@@ -1,7 +1,7 @@
 /* Resampling along axes, f32: an output row or pixel is a weighted sum of a few input rows or pixels.
  *
- * One body (ref/resize_body.inc) is compiled for each level. What is resampled first is the outer axis (whole rows, side
- * by side in memory), then the inner one (pixels of the blended row).
+ * One body (ref/resize_body.inc) is compiled for each level. What is resampled first is the outer axis (whole rows,
+ * side by side in memory), then the inner one (pixels of the blended row).
  */
 #ifndef SN_KERNELS_RESIZE_H
 #define SN_KERNELS_RESIZE_H

@@ -15,10 +15,10 @@ typedef struct resize_param {
     setsuna_dtype dtype;
     size_t element_bytes;
     sn_resize_taps axis[SETSUNA_RANK_MAX];
-    bool crop;                /* some output lies outside */
+    bool crop; /* some output lies outside */
     int64_t out_numel;
-    size_t buffer_bytes[2];   /* intermediate tensors, first in scratch */
-    size_t row_bytes;         /* a thread's row */
+    size_t buffer_bytes[2]; /* intermediate tensors, first in scratch */
+    size_t row_bytes;       /* a thread's row */
 } resize_param;
 
 /* ---- attributes ---------------------------------------------------------------------------------- */
@@ -274,8 +274,8 @@ typedef struct resize_call {
     int64_t planes, in_h, in_w, lanes;
 } resize_call;
 
-/* Output rows [from, to) of the last resampled axis: each is a run of picked chunks. Trailing axes that stay as they are
- * make the chunk. */
+/* Output rows [from, to) of the last resampled axis: each is a run of picked chunks. Trailing axes that stay as they
+ * are make the chunk. */
 static void resize_nearest_part(void *arg, uint32_t part, uint32_t n_parts)
 {
     const resize_call *q = arg;

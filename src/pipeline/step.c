@@ -18,6 +18,10 @@ static const sn_pipe_step_type *const step_types[] = {
 #undef SN_PIPE_STEP
 };
 
+#ifdef __clang_analyzer__ /* here it is defined */
+#undef sn_pipe_step_fail
+#endif
+
 enum { STEP_TYPES = sizeof step_types / sizeof *step_types };
 
 const sn_pipe_step_type *sn_pipe_step_type_at(uint32_t i)

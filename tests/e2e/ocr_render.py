@@ -12,6 +12,7 @@ import json
 import os
 import random
 import sys
+from statistics import NormalDist
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
@@ -73,10 +74,9 @@ def colours(rng):
 def add_noise(image, sigma, rng):
     if sigma < 1:
         return image
-    # Pillow's noise is not seeded: it is made here from the seeded generator, as one byte a pixel.
-    size = image.size
-    flat = bytes(max(0, min(255, int(rng.gauss(128, sigma)))) for _ in range(size[0] * size[1]))
-    noise = Image.frombytes("L", size, flat)
+    # Pillow's own noise is not seeded. A random byte becomes a normal value through the quantiles of the distribution.
+    quantile = [round(128 + NormalDist(0, sigma).inv_cdf((i + 0.5) / 256)) for i in range(256)]
+    noise = Image.frombytes("L", image.size, rng.randbytes(image.width * image.height)).point(quantile)
     noise = Image.merge("RGB", (noise, noise, noise))
     return ImageChops.add(image, noise, 1, -128)
 
@@ -99,7 +99,7 @@ def render_line(rng, fonts):
     font = ImageFont.truetype(path, size)
     ink, paper = colours(rng)
     x0, y0, x1, y1 = font.getbbox(text)
-    margin = [rng.randint(6, 20) for _ in range(4)]
+    margin = [rng.randint(1, 5) for _ in range(4)]  # as a detector cuts lines out
     image = Image.new("RGB", (x1 - x0 + margin[0] + margin[2], y1 - y0 + margin[1] + margin[3]), paper)
     at = (margin[0] - x0, margin[1] - y0)
     ImageDraw.Draw(image).text(at, text, font=font, fill=ink)
@@ -143,7 +143,7 @@ def main():
     fonts, truth = find_fonts(), []
     os.makedirs(folder, exist_ok=True)
     for i in range(count):
-        rng = random.Random(f"{kind}-{i}")
+        rng = random.Random(f"setsuna {kind} {i}")
         # Every font appears: the first lines walk through them.
         image, lines = render_line(rng, [fonts[i % len(fonts)]]) if kind == "lines" else render_page(rng, fonts)
         name = f"line-{i:03}.png" if kind == "lines" else f"page-{i:02}.png"
