@@ -50,14 +50,17 @@ struct sn_control_state {
 
 /* ---- plan time ------------------------------------------------------------------------------------- */
 
-/* The subgraph with captured constants as constants, as a module. */
+/* The subgraph with captured constants as constants, as a module. It must take n_formal inputs besides the captured. */
 static setsuna_status control_bind_body(sn_plan_env *env, sn_graph *g, const sn_node *n, const char *attr,
-                                        sn_arena *arena, control_body *body, setsuna_error *err)
+                                        uint32_t n_formal, sn_arena *arena, control_body *body, setsuna_error *err)
 {
     const sn_attr *a = sn_node_attr(n, attr);
     uint32_t captured = n->n_in - n->n_formal;
     if (!a || a->kind != SN_ATTR_GRAPH || a->g->n_input < captured)
         return sn_fail(err, SETSUNA_EMODEL, n->name, "%s has no usable '%s'", n->op, attr);
+    if (a->g->n_input - captured != n_formal)
+        return sn_fail(err, SETSUNA_EMODEL, n->name, "'%s' has %u inputs, %s gives it %u", attr,
+                       a->g->n_input - captured, n->op, n_formal);
     sn_graph *sub = sn_graph_clone(a->g, arena);
     uint32_t *kept = sn_arena_array(arena, a->g->n_input, sizeof *kept);
     body->from = sn_arena_array(arena, a->g->n_input, sizeof *body->from);
@@ -140,21 +143,23 @@ static setsuna_status control_bind_into(sn_plan_env *env, sn_graph *g, const sn_
     p->n_formal = n->n_formal;
     if (strcmp(n->op, "If") == 0) {
         p->kind = CONTROL_IF;
-        SN_TRY(control_bind_body(env, g, n, "else_branch", arena, &p->body[0], err));
-        SN_TRY(control_bind_body(env, g, n, "then_branch", arena, &p->body[1], err));
+        SN_TRY(control_bind_body(env, g, n, "else_branch", 0, arena, &p->body[0], err));
+        SN_TRY(control_bind_body(env, g, n, "then_branch", 0, arena, &p->body[1], err));
         for (int i = 0; i < 2; i++)
             if (sn_module_graph(p->body[i].module)->n_output < n->n_out)
                 return sn_fail(err, SETSUNA_EMODEL, n->name, "a branch has fewer outputs than the If");
         return SETSUNA_OK;
     }
-    SN_TRY(control_bind_body(env, g, n, "body", arena, &p->body[0], err));
-    if (strcmp(n->op, "Scan") == 0) {
+    if (strcmp(n->op, "Scan") == 0) { /* Scan-8 has the sequence lengths in front, which the body does not see */
         p->kind = n->opset < 9 ? CONTROL_SCAN8 : CONTROL_SCAN;
+        uint32_t given = n->n_formal - (p->kind == CONTROL_SCAN8 && n->n_formal > 0);
+        SN_TRY(control_bind_body(env, g, n, "body", given, arena, &p->body[0], err));
         return control_bind_scan(n, p, arena, err);
     }
     p->kind = CONTROL_LOOP;
-    const sn_graph *sub = sn_module_graph(p->body[0].module);
     p->n_state = n->n_formal > 2 ? n->n_formal - 2 : 0;
+    SN_TRY(control_bind_body(env, g, n, "body", 2 + p->n_state, arena, &p->body[0], err));
+    const sn_graph *sub = sn_module_graph(p->body[0].module);
     if (sub->n_output < 1 + p->n_state || n->n_out > sub->n_output - 1)
         return sn_fail(err, SETSUNA_EMODEL, n->name, "the loop body has %u outputs, too few for %u carried values",
                        sub->n_output, p->n_state);
@@ -557,6 +562,9 @@ static setsuna_status control_batch_store(const sn_step *s, sn_run *r, uint32_t 
     size_t bytes;
     if (!data || !sn_tensor_bytes(item->dtype, &shape, &bytes) || !batch)
         return SETSUNA_OK;
+    const setsuna_tensor *whole = &r->desc[s->out[k]]; /* as the first item made it */
+    if (item->dtype != whole->dtype || !sn_shape_equal(&shape, &whole->shape))
+        return sn_run_fail(s, r, SETSUNA_ESHAPE, "output %u changes its shape within the batch", k);
     size_t each = bytes / (size_t)batch, have = item->size_bytes < each ? item->size_bytes : each;
     char *at = (char *)data + (size_t)b * each;
     if (have)

@@ -1,6 +1,6 @@
 /* Every level of every reduction against sums in double: |err| <= (n + 2) u sum|x| for sums, equal for extremes. */
 #include "kernels/reduce.h"
-#include "kernel/parity.h"
+#include "kernel/shaping_check.h"
 #include <math.h>
 
 typedef enum reduce_data {

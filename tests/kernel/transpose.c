@@ -1,6 +1,6 @@
 /* Every level of every transpose moves the same bytes as the reference and touches nothing else. */
 #include "kernels/transpose.h"
-#include "kernel/parity.h"
+#include "kernel/shaping_check.h"
 
 typedef struct transpose_case {
     int64_t rows, cols, lds, ldd;

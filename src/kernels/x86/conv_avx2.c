@@ -1,6 +1,7 @@
 /* Convolution kernels for AVX2 and FMA: 16 registers of 8 floats. */
 #include "kernels/conv_impl.h"
 #include <immintrin.h>
+#include <string.h>
 
 typedef __m256 V;
 enum { VW = 8 };
@@ -94,6 +95,22 @@ static inline void v_transpose(V m[8])
         m[i] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x20);
         m[i + 4] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x31);
     }
+}
+
+typedef struct VL {
+    __m256i from;
+    V to;
+} VL;
+
+static inline VL v_way(int32_t lane, int32_t at, int32_t n)
+{
+    __m256i iota = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), below = _mm256_set1_epi32(at - 1);
+    __m256i from = _mm256_cmpgt_epi32(iota, below), end = _mm256_cmpgt_epi32(_mm256_set1_epi32(at + n), iota);
+    return (VL){_mm256_add_epi32(iota, _mm256_set1_epi32(lane - at)), _mm256_castsi256_ps(_mm256_and_si256(from, end))};
+}
+static inline V v_move(V to, V from, VL way)
+{
+    return _mm256_blendv_ps(to, _mm256_permutevar8x32_ps(from, way.from), way.to);
 }
 
 #define CONV(name) sn_conv_##name##_avx2

@@ -1,6 +1,7 @@
 /* Convolution kernels for AVX-512: 32 registers of 16 floats. */
 #include "kernels/conv_impl.h"
 #include <immintrin.h>
+#include <string.h>
 
 typedef __m512 V;
 enum { VW = 16 };
@@ -94,6 +95,21 @@ static inline void v_transpose(V m[16])
         m[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
         m[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
     }
+}
+
+typedef struct VL {
+    __m512i from;
+    __mmask16 to;
+} VL;
+
+static inline VL v_way(int32_t lane, int32_t at, int32_t n)
+{
+    __m512i iota = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return (VL){_mm512_add_epi32(iota, _mm512_set1_epi32(lane - at)), (__mmask16)(((1u << n) - 1) << at)};
+}
+static inline V v_move(V to, V from, VL way)
+{
+    return _mm512_mask_permutexvar_ps(to, way.to, way.from, from);
 }
 
 #define CONV(name) sn_conv_##name##_avx512
