@@ -137,7 +137,7 @@ int op_rig_infer(op_rig *r)
         c->in[i] = (sn_operand){r->present[i], r->in[i].dtype, r->in[i].shape, r->is_const[i] ? &r->cst[i] : NULL};
     for (uint32_t i = 0; i < r->n_out; i++)
         c->out[i].present = true;
-    return r->op->infer(c);
+    return r->op->infer ? (int)r->op->infer(c) : SETSUNA_EUNSUPPORTED; /* the planner's own: no single step */
 }
 
 /* The run interface passes only sn_run: the rig is found through session. */
