@@ -25,7 +25,8 @@ static const sn_pipe_field decode_audio_fields[] = {
     {"rate", SN_FIELD_INT, offsetof(stream_decode, rate), .min = SN_AUDIO_RATE_MIN, .max = SN_AUDIO_RATE_MAX,
      .help = "samples a second to bring it to"},
     {"quality", SN_FIELD_CHOICE, offsetof(stream_decode, quality), .choices = decode_audio_qualities,
-     .fallback = "medium", .help = "of the change of rate"},
+     .fallback = "fast",
+     .help = "of the change of rate: fast is below the noise of 16 bits and keeps the lower 80 % of the band"},
 };
 
 static setsuna_status decode_audio_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_error *err)

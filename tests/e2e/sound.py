@@ -81,16 +81,6 @@ def say(path, text, voice, speed, pitch):
     return read_wav(path)
 
 
-def resample(samples, rate_from, rate_to):
-    """To another rate, through the spectrum; for short sounds."""
-    n = int(round(len(samples) * rate_to / rate_from))
-    spectrum = np.fft.rfft(samples)
-    keep = np.zeros(n // 2 + 1, complex)
-    m = min(len(keep), len(spectrum))
-    keep[:m] = spectrum[:m]
-    return np.fft.irfft(keep, n) * n / len(samples)
-
-
 def run(setsuna, pipeline, files, engine="native", out_dir=None):
     """`setsuna run --json` -> its results. Skips the test where the engine is not there."""
     words = [setsuna, "run", pipeline, *files, "--json", "--engine", engine]
