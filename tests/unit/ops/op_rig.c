@@ -137,7 +137,9 @@ int op_rig_infer(op_rig *r)
         c->in[i] = (sn_operand){r->present[i], r->in[i].dtype, r->in[i].shape, r->is_const[i] ? &r->cst[i] : NULL};
     for (uint32_t i = 0; i < r->n_out; i++)
         c->out[i].present = true;
-    return r->op->infer ? (int)r->op->infer(c) : SETSUNA_EUNSUPPORTED; /* the planner's own: no single step */
+    if (!r->op->infer)
+        return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "the planner takes this operator apart: it has no step of its own");
+    return r->op->infer(c);
 }
 
 /* The run interface passes only sn_run: the rig is found through session. */
