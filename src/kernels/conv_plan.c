@@ -213,8 +213,9 @@ sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts)
             grid = by;
         }
     }
-    int64_t rows = n_parts / grid; /* at least 1: grid divides n_parts */
-    int64_t i = part / rows, k = part % rows;
+    /* grid and rows are at least 1: grid divides n_parts. NOLINTBEGIN(clang-analyzer-core.DivideZero) */
+    int64_t rows = n_parts / grid, i = part / rows, k = part % rows;
+    /* NOLINTEND(clang-analyzer-core.DivideZero) */
     return (sn_conv_share){cv->n_bundle * i / grid, cv->n_bundle * (i + 1) / grid, cv->n_tile * k / rows,
                            cv->n_tile * (k + 1) / rows};
 }

@@ -1,6 +1,6 @@
 /* Steps on pictures: decode, resize, crop, turn, normalise. */
 #include "pipeline/step_common.h"
-#include "pipeline/resize.h"
+#include "pipeline/image_resize.h"
 #include "pipeline/tensorize.h"
 #include "pipeline/warp.h"
 #include <string.h>

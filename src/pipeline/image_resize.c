@@ -1,4 +1,4 @@
-#include "pipeline/resize.h"
+#include "pipeline/image_resize.h"
 #include <math.h>
 #include <string.h>
 

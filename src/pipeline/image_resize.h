@@ -1,6 +1,6 @@
 /* Resizing, and fitting a picture into the sizes that a network takes. */
-#ifndef SN_PIPELINE_RESIZE_H
-#define SN_PIPELINE_RESIZE_H
+#ifndef SN_PIPELINE_IMAGE_RESIZE_H
+#define SN_PIPELINE_IMAGE_RESIZE_H
 
 #include "pipeline/geometry.h"
 #include "pipeline/image.h"
