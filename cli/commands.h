@@ -10,6 +10,7 @@
     X(inspect, "show what a model is made of, its cost and its plan")                                                  \
     X(ops, "list the operators of the native engine")                                                                  \
     X(kernels, "list the compute kernels and the CPU levels they need")                                                \
+    X(models, "list the models of the shipped pipelines, or fetch them")                                               \
     X(help, "say what the command can do")                                                                             \
     X(version, "print the version, the CPU and its level")
 

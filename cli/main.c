@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: setsuna COMMAND [ARGUMENT...]\nTry \"setsuna help\".\n");
         return SN_EXIT_USAGE;
     }
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further is a failed write with a message, not a signal */
     static char help[] = "help", version[] = "version";
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         argv[1] = help;

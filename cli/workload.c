@@ -1,5 +1,6 @@
 #include "cli/workload.h"
 #include "base/status.h"
+#include "cli/share.h"
 #include "cli/tensor_file.h"
 #include <string.h>
 
@@ -59,7 +60,10 @@ static setsuna_status workload_give(sn_workload *w, const sn_cli_input_spec *spe
 static setsuna_status workload_open_pipeline(sn_workload *w, setsuna_error *err)
 {
     const sn_workload_options *o = w->options;
-    sn_pipeline_options po = {.model = o->model, .model_dir = NULL};
+    char models[4096];
+    sn_pipeline_options po = {.model = o->model};
+    if (sn_cli_user_models_dir(models, sizeof models))
+        po.model_dir = models;
     SN_TRY(sn_pipeline_open(o->target, &po, &w->pipeline, err));
     for (uint32_t i = 0; i < o->inputs->n_spec; i++)
         SN_TRY(workload_give(w, &o->inputs->spec[i], err));

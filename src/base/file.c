@@ -158,24 +158,50 @@ void sn_bytes_release(const void *begin, size_t size)
         madvise((void *)b, e - b, MADV_DONTNEED);
 }
 
-/* Opens a new file beside path under a name that nobody has; tmp holds strlen(path) + sizeof FILE_TMP_SUFFIX bytes.
- * Not mkostemp: that makes the file private, and undoing it would need the process's umask. Returns the descriptor or
- * -1 with errno set. */
+/* A file without a name in path's folder: should we be killed while writing, nothing stays. -1 where the file system
+ * has no such thing, or the path is too long. */
+static int file_open_unnamed(const char *path)
+{
+    char dir[4096] = ".";
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (slash == path ? 1 : (size_t)(slash - path)) : 1;
+    if (n >= sizeof dir)
+        return -1;
+    if (slash)
+        memcpy(dir, path, n);
+    dir[n] = '\0';
+    return open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+}
+
+/* A name beside path that nobody has, into tmp (strlen(path) + sizeof FILE_TMP_SUFFIX bytes). false: no randomness. */
 #define FILE_TMP_SUFFIX ".0123456789abcdef.tmp"
 
-static int file_open_tmp(const char *path, char *tmp)
+static bool file_tmp_name(const char *path, char *tmp)
 {
-    int fd = -1;
-    for (int tries = 0; tries < 16; tries++) {
-        uint64_t random;
-        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-            return -1;
-        snprintf(tmp, strlen(path) + sizeof FILE_TMP_SUFFIX, "%s.%016llx.tmp", path, (unsigned long long)random);
-        fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0 || errno != EEXIST)
-            break;
-    }
-    return fd;
+    uint64_t random;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        return false;
+    snprintf(tmp, strlen(path) + sizeof FILE_TMP_SUFFIX, "%s.%016llx.tmp", path, (unsigned long long)random);
+    return true;
+}
+
+/* Opens the file to write into: *named says whether tmp is its name already. Returns the descriptor or -1 with errno.
+ * Not mkostemp: that makes the file private, and undoing it would need the process's umask. */
+static int file_open_tmp(const char *path, char *tmp, bool *named)
+{
+    if (!file_tmp_name(path, tmp))
+        return -1;
+    int fd = file_open_unnamed(path);
+    *named = fd < 0;
+    return fd >= 0 ? fd : open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+/* Gives an unnamed file the name tmp. A link cannot replace a file, so the rename into place comes after it. */
+static int file_give_name(int fd, const char *tmp)
+{
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, link, AT_FDCWD, tmp, AT_SYMLINK_FOLLOW);
 }
 
 static setsuna_status file_write_full(int fd, const char *data, size_t size, const char *path, setsuna_error *err)
@@ -197,16 +223,22 @@ setsuna_status sn_file_write(const char *path, const void *data, size_t size, se
     if (!tmp)
         return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
     setsuna_status status;
-    int fd = file_open_tmp(path, tmp);
+    bool named;
+    int fd = file_open_tmp(path, tmp, &named);
     if (fd < 0) {
         status = file_fail_errno(err, path, "create");
     } else {
         status = file_write_full(fd, data, size, path, err);
+        if (status == SETSUNA_OK && !named) {
+            named = file_give_name(fd, tmp) == 0;
+            if (!named)
+                status = file_fail_errno(err, path, "name");
+        }
         if (close(fd) != 0 && status == SETSUNA_OK)
             status = file_fail_errno(err, path, "write");
         if (status == SETSUNA_OK && rename(tmp, path) != 0)
             status = file_fail_errno(err, path, "rename into place");
-        if (status != SETSUNA_OK)
+        if (status != SETSUNA_OK && named)
             unlink(tmp);
     }
     sn_free(sn_allocator_default(), tmp);

@@ -122,6 +122,22 @@ static void native_close(sn_model *model)
     sn_free(a, m);
 }
 
+/* Every message about a model begins with its file: "FILE" or "FILE: node ...". */
+static setsuna_status native_fail_at(setsuna_error *err, setsuna_status status, const char *path)
+{
+    const char *file = path ? path : "model";
+    if (err && strncmp(err->where, file, strlen(file)) != 0) {
+        char inner[sizeof err->where];
+        memcpy(inner, err->where, sizeof inner);
+        err->where[0] = '\0';
+        if (inner[0])
+            sn_fail_at(err, status, "%.120s: %s", file, inner);
+        else
+            sn_fail_at(err, status, "%s", file);
+    }
+    return status;
+}
+
 static setsuna_status native_open(const char *path, const void *data, size_t size, const sn_model_options *o,
                                   sn_model **out, setsuna_error *err)
 {
@@ -134,7 +150,7 @@ static setsuna_status native_open(const char *path, const void *data, size_t siz
     setsuna_status status = native_open_into(m, path, data, size, o, err);
     if (status != SETSUNA_OK) {
         native_close(&m->base);
-        return sn_fail_at(err, status, "%s", path ? path : "model");
+        return native_fail_at(err, status, path);
     }
     *out = &m->base;
     return SETSUNA_OK;

@@ -172,12 +172,19 @@ static setsuna_status level_reserve(sn_exec *e, exec_level *l, size_t bytes, set
         return SETSUNA_OK;
     size_t want = bytes ? bytes : SN_ALIGN;
     size_t unit = want >= EXEC_HUGE_BYTES ? EXEC_HUGE_BYTES : 4096;
-    size_t mapped = (want + unit - 1) & ~(unit - 1);
-    void *p = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t mapped = (want + unit - 1) & ~(unit - 1), spare = unit == EXEC_HUGE_BYTES ? unit - 4096 : 0;
+    char *p = mmap(NULL, mapped + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for a workspace of %zu bytes", want);
-    if (unit == EXEC_HUGE_BYTES)
+    if (spare) { /* huge pages begin at multiples of their size */
+        size_t before = -(uintptr_t)p & (unit - 1);
+        if (before)
+            munmap(p, before);
+        if (before < spare)
+            munmap(p + before + mapped, spare - before);
+        p += before;
         madvise(p, mapped, MADV_HUGEPAGE);
+    }
     if (l->arena)
         munmap(l->arena, l->mapped_bytes);
     e->total += mapped - l->mapped_bytes;

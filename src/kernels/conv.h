@@ -99,8 +99,17 @@ typedef struct sn_conv_reorder {
     int64_t block;
 } sn_conv_reorder;
 
+/* Lanes [lane, lane + n) of each pixel of a block x go to lanes [at, at + n) of a block of y. */
+typedef struct sn_conv_piece {
+    const float *x;
+    int32_t lane, at, n;
+} sn_conv_piece;
+
 typedef void sn_conv_fn(const sn_conv *cv, const sn_conv_io *io, uint32_t part, uint32_t n_parts);
 typedef void sn_conv_reorder_fn(const sn_conv_reorder *r, const float *x, float *y, uint32_t part, uint32_t n_parts);
+
+/* y: px pixels of one block, from n pieces that do not overlap in it; lanes that no piece makes are unspecified. */
+typedef void sn_conv_join_fn(const sn_conv_piece *piece, int32_t n, int32_t block, int64_t px, float *y);
 
 /* The kernels of a level. */
 typedef struct sn_conv_table {
@@ -110,6 +119,7 @@ typedef struct sn_conv_table {
     sn_conv_fn *depthwise;            /* group == ic == oc */
     sn_conv_reorder_fn *to_blocked;   /* lanes past C become 0 */
     sn_conv_reorder_fn *from_blocked; /* x blocked, y plain */
+    sn_conv_join_fn *join;
 } sn_conv_table;
 
 void sn_conv_table_init(sn_conv_table *t, sn_cpu_level level);

@@ -204,7 +204,7 @@ sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts)
     double weights = (double)sn_conv_weights_size(cv), pixels = (double)cv->x_image * (double)cv->s.n;
     int64_t best = INT64_MAX, grid = 1;
     for (int64_t k = 1; k <= n_parts; k++) {
-        int64_t by = weights > pixels ? n_parts + 1 - k : k;
+        int64_t by = weights > pixels ? (int64_t)n_parts + 1 - k : k;
         if (n_parts % by)
             continue;
         int64_t load = conv_ceil_div(cv->n_bundle, by) * conv_ceil_div(cv->n_tile, n_parts / by);
@@ -213,9 +213,9 @@ sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts)
             grid = by;
         }
     }
-    int64_t rows = n_parts / grid; /* at least 1: grid divides n_parts */
-    // NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
-    int64_t i = part / rows, k = part % rows;
+    /* grid and rows are at least 1: grid divides n_parts. NOLINTBEGIN(clang-analyzer-core.DivideZero) */
+    int64_t rows = n_parts / grid, i = part / rows, k = part % rows;
+    /* NOLINTEND(clang-analyzer-core.DivideZero) */
     return (sn_conv_share){cv->n_bundle * i / grid, cv->n_bundle * (i + 1) / grid, cv->n_tile * k / rows,
                            cv->n_tile * (k + 1) / rows};
 }

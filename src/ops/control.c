@@ -27,3 +27,20 @@ const sn_op sn_ops_sequence_type[] = {
     {"", "OptionalGetElement", 15, 0, 1, 1, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
     {.name = NULL},
 };
+
+/* Broadcasting told by attributes: plan/legacy.c turns these into their successors. */
+const sn_op sn_ops_legacy[] = {
+    {"", "Add", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "And", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "Div", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "Equal", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "Greater", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "Less", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "Mul", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "Or", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "Pow", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "PRelu", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "Sub", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {"", "Xor", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
+    {.name = NULL},
+};

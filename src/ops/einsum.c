@@ -177,7 +177,7 @@ static setsuna_status einsum_reorder(einsum_plan *pl, einsum_tensor *t, const ui
 /* Sums *t over its labels that are not in `keep`. */
 static setsuna_status einsum_sum(einsum_plan *pl, einsum_tensor *t, uint64_t keep, bool last)
 {
-    uint8_t order[SN_MOVE_RANK_MAX];
+    uint8_t order[SN_MOVE_RANK_MAX] = {0};
     uint64_t have = einsum_set(t->label, t->n);
     einsum_ref to;
     if (!(have & ~keep))
@@ -204,7 +204,7 @@ static setsuna_status einsum_matrix(einsum_plan *pl, einsum_tensor *t, const uin
                                     const uint8_t *rows, int32_t n_rows, const uint8_t *cols, int32_t n_cols,
                                     int64_t *row, int64_t *col)
 {
-    uint8_t order[SN_MOVE_RANK_MAX], flipped[SN_MOVE_RANK_MAX];
+    uint8_t order[SN_MOVE_RANK_MAX] = {0}, flipped[SN_MOVE_RANK_MAX];
     int32_t n = n_batch + n_rows + n_cols;
     memcpy(order, batch, (size_t)n_batch);
     memcpy(order + n_batch, rows, (size_t)n_rows);
@@ -240,7 +240,7 @@ static setsuna_status einsum_contract(einsum_plan *pl, einsum_tensor *a, einsum_
         in_b = set;
     }
     uint8_t batch[SN_MOVE_RANK_MAX], rows[SN_MOVE_RANK_MAX], cols[SN_MOVE_RANK_MAX], inner[SN_MOVE_RANK_MAX];
-    uint8_t order[SN_MOVE_RANK_MAX];
+    uint8_t order[SN_MOVE_RANK_MAX] = {0};
     int32_t n_batch = einsum_pick(a, in_b & need, batch, 0), n_rows = einsum_pick(a, ~in_b, rows, 0);
     int32_t n_cols = einsum_pick(b, ~in_a, cols, 0), n_inner = einsum_pick(a, in_b & ~need, inner, 0);
     int64_t a_row, a_col, b_row, b_col;

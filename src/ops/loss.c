@@ -64,7 +64,7 @@ typedef struct loss_call {
 static double loss_log_sum(const loss_call *q, int64_t at)
 {
     const loss_param *p = q->p;
-    double max = -INFINITY, sum = 0;
+    double max = (double)-INFINITY, sum = 0;
     if (!p->softmax)
         return 0;
     for (int64_t c = 0; c < p->classes; c++)

@@ -1,17 +1,29 @@
 #include "ops/pack_store.h"
+#include "base/checked.h"
 #include "base/file.h"
 #include "base/status.h"
 #include <pthread.h>
 #include <string.h>
 
-/* Below this a constant is not worth the system call. */
-enum { PACK_RELEASE_MIN_BYTES = 64 << 10 };
+enum {
+    /* Below this a constant is not worth the system call. */
+    PACK_RELEASE_MIN_BYTES = 64 << 10,
+    /* Entries are cut from slabs that double from the first size to the last: large enough for huge pages, and not
+     * much larger than what a small model needs. What is not used of a slab is not touched. */
+    PACK_SLAB_FIRST_BYTES = 256 << 10,
+    PACK_SLAB_LAST_BYTES = 32 << 20
+};
 
 typedef struct pack_entry {
     uint64_t key;
     size_t size;
     void *data;
 } pack_entry;
+
+typedef struct pack_slab {
+    char *data;
+    size_t size, used;
+} pack_slab;
 
 struct sn_pack_store {
     const sn_allocator *allocator;
@@ -20,6 +32,8 @@ struct sn_pack_store {
     pthread_mutex_t lock;
     pack_entry *entry;
     size_t n_entry, cap_entry;
+    pack_slab *slab;
+    size_t n_slab, cap_slab;
     const sn_const **released;
     size_t n_released, cap_released;
     const void **pinned; /* data pointers */
@@ -46,8 +60,9 @@ void sn_pack_store_destroy(sn_pack_store *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->n_entry; i++)
-        sn_free(s->allocator, s->entry[i].data);
+    for (size_t i = 0; i < s->n_slab; i++)
+        sn_free(s->allocator, s->slab[i].data);
+    sn_free(s->allocator, s->slab);
     sn_free(s->allocator, s->entry);
     sn_free(s->allocator, s->released);
     sn_free(s->allocator, s->pinned);
@@ -66,6 +81,31 @@ static setsuna_status pack_touch_locked(sn_pack_store *s, const sn_const *c, set
     return SETSUNA_OK;
 }
 
+/* SN_ALIGN-aligned and zeroed, from the last slab or a new one; NULL: out of memory. */
+static void *pack_alloc(sn_pack_store *s, size_t size_bytes)
+{
+    size_t size;
+    if (!sn_align_size(size_bytes ? size_bytes : 1, SN_ALIGN, &size))
+        return NULL;
+    pack_slab *last = s->n_slab ? &s->slab[s->n_slab - 1] : NULL;
+    if (!last || last->size - last->used < size) {
+        size_t want = last ? last->size * 2 : PACK_SLAB_FIRST_BYTES;
+        want = want > PACK_SLAB_LAST_BYTES ? PACK_SLAB_LAST_BYTES : want;
+        want = want < size ? size : want;
+        if (!sn_grow(s->allocator, &s->slab, &s->cap_slab, s->n_slab + 1, sizeof *s->slab))
+            return NULL;
+        char *data = sn_alloc(s->allocator, want);
+        if (!data)
+            return NULL;
+        last = &s->slab[s->n_slab++];
+        *last = (pack_slab){data, want, 0};
+    }
+    void *p = last->data + last->used;
+    last->used += size;
+    memset(p, 0, size);
+    return p;
+}
+
 static setsuna_status pack_get_locked(sn_pack_store *s, uint64_t key, size_t size_bytes,
                                       void (*fill)(void *, const void *), const void *arg,
                                       const sn_const *const *source, uint32_t n_source, const void **out,
@@ -81,7 +121,7 @@ static setsuna_status pack_get_locked(sn_pack_store *s, uint64_t key, size_t siz
             SN_TRY(pack_touch_locked(s, source[i], err));
     void *data = NULL;
     if (sn_grow(s->allocator, &s->entry, &s->cap_entry, s->n_entry + 1, sizeof *s->entry))
-        data = sn_alloc_zero(s->allocator, size_bytes ? size_bytes : 1);
+        data = pack_alloc(s, size_bytes);
     if (!data)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for %zu bytes of packed weights", size_bytes);
     fill(data, arg);

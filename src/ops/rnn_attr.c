@@ -55,7 +55,7 @@ static setsuna_status rnn_attr_acts(sn_op_ctx *c, sn_rnn_attr *a)
     const sn_attr *list = sn_node_attr(c->node, "activations");
     const float *alpha, *beta;
     size_t n_alpha = sn_node_floats(c->node, "activation_alpha", &alpha), i_alpha = 0, i_beta = 0;
-    size_t n_beta = sn_node_floats(c->node, "activation_beta", &beta), n = (size_t)(per_dir * a->dirs);
+    size_t n_beta = sn_node_floats(c->node, "activation_beta", &beta), n = (size_t)per_dir * (size_t)a->dirs;
     if (list && list->n && list->n < n)
         return sn_op_fail(c, SETSUNA_EMODEL, "%zu activations where %zu are needed", list->n, n);
     for (int d = 0; d < a->dirs; d++)

@@ -209,7 +209,7 @@ static void roi_pool_plane(const roi_call *q, const double *v, int64_t plane, in
             int64_t y1 = roi_edge(ceil((double)(oh + 1) * h), v[1], p->height);
             int64_t x0 = roi_edge(floor((double)ow * w), v[0], p->width);
             int64_t x1 = roi_edge(ceil((double)(ow + 1) * w), v[0], p->width);
-            double max = y0 < y1 && x0 < x1 ? -INFINITY : 0; /* an empty bin is 0 */
+            double max = y0 < y1 && x0 < x1 ? (double)-INFINITY : 0; /* an empty bin is 0 */
             for (int64_t y = y0; y < y1; y++)
                 for (int64_t x = x0; x < x1; x++)
                     max = fmax(max, sn_real_get(q->x, p->dtype, plane + y * p->width + x));

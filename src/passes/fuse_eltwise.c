@@ -11,6 +11,7 @@
  * is fused into convolutions and products must be so before.
  */
 #include "passes/pass.h"
+#include "passes/rewrite.h"
 #include <math.h>
 #include <string.h>
 
@@ -40,12 +41,6 @@ typedef struct fuse_eltwise {
 } fuse_eltwise;
 
 /* ---- what can be fused ------------------------------------------------------------------------------ */
-
-static bool fuse_eltwise_is_f32(const sn_graph *g, uint32_t v)
-{
-    return v != SN_NONE && g->value[v].dtype == SETSUNA_F32 && g->value[v].has_shape &&
-           sn_shape_known(&g->value[v].shape);
-}
 
 /* One f32 constant. */
 static bool fuse_eltwise_constant(const sn_graph *g, uint32_t v, float *out)
@@ -145,8 +140,7 @@ static bool fuse_eltwise_table(const sn_node *n, fuse_eltwise_op *out)
 static bool fuse_eltwise_match(const sn_graph *g, const sn_node *n, fuse_eltwise_op *out)
 {
     bool known;
-    if (n->dead || n->n_out != 1 || n->n_in < 1 || !fuse_eltwise_is_f32(g, n->out[0]) ||
-        !fuse_eltwise_is_f32(g, n->in[0]))
+    if (n->dead || n->n_out != 1 || n->n_in < 1 || !sn_rewrite_is_f32(g, n->out[0]) || !sn_rewrite_is_f32(g, n->in[0]))
         return false;
     if (sn_node_is(n, "", "Clip")) {
         known = fuse_eltwise_clip(g, n, out);
@@ -160,7 +154,7 @@ static bool fuse_eltwise_match(const sn_graph *g, const sn_node *n, fuse_eltwise
         known = fuse_eltwise_table(n, out);
     }
     /* An operation of one operand has its shape; one of two may broadcast either. */
-    return known && (out->n_in == 2 ? fuse_eltwise_is_f32(g, n->in[1])
+    return known && (out->n_in == 2 ? sn_rewrite_is_f32(g, n->in[1])
                                     : sn_shape_equal(&g->value[n->in[0]].shape, &g->value[n->out[0]].shape));
 }
 

@@ -46,13 +46,13 @@ static uint32_t ctc_argmax(const float *row, uint32_t n)
     return 0;
 }
 
-/* softmax(row)[best] */
-static float ctc_probability(const float *row, uint32_t n, uint32_t best)
+/* softmax(row)[i] */
+static float ctc_softmax_at(const float *row, uint32_t n, uint32_t i)
 {
     double sum = 0.0;
-    for (uint32_t i = 0; i < n; i++)
-        if (row[i] == row[i])
-            sum += exp((double)row[i] - (double)row[best]);
+    for (uint32_t k = 0; k < n; k++)
+        if (row[k] == row[k])
+            sum += exp((double)row[k] - (double)row[i]);
     return sum >= 1.0 ? (float)(1.0 / sum) : 1.0f; /* NaN: an infinite logit, which is certain */
 }
 
@@ -68,8 +68,18 @@ static bool ctc_append(const sn_allocator *a, sn_ctc_text *text, const char *cha
     return true;
 }
 
+/* Whether the row's space reaches the threshold. */
+static bool ctc_shows_space(const float *row, uint32_t n, uint32_t best, const sn_ctc_options *o)
+{
+    float space = row[n - 1];
+    if (!o->logits)
+        return space >= o->space_threshold;
+    /* exp(space - best) bounds the probability from above, and spares most rows the sum. */
+    return expf(space - row[best]) >= o->space_threshold && ctc_softmax_at(row, n, n - 1) >= o->space_threshold;
+}
+
 setsuna_status sn_ctc_greedy(const sn_allocator *a, const float *value, int32_t steps, const sn_labels *classes,
-                             bool logits, sn_ctc_text *text)
+                             const sn_ctc_options *options, sn_ctc_text *text)
 {
     if (steps < 0 || classes->n == 0)
         return SETSUNA_EINVAL;
@@ -78,19 +88,27 @@ setsuna_status sn_ctc_greedy(const sn_allocator *a, const float *value, int32_t 
     text->bytes[0] = '\0';
     text->n_bytes = text->n_chars = 0;
     text->score = 0.0f;
-    uint32_t before = 0;
+    uint32_t before = 0, kept = 0, kept_class = 0; /* best class one step ago; number and class of the kept ones */
+    int32_t space_at = -1;                         /* step since the last kept one that shows a space */
     double sum = 0.0;
     for (int32_t t = 0; t < steps; t++) {
         const float *row = value + (size_t)t * classes->n;
-        uint32_t best = ctc_argmax(row, classes->n);
+        uint32_t best = ctc_argmax(row, classes->n), space = classes->n - 1;
+        if (options->space_threshold > 0.0f && space_at < 0 && ctc_shows_space(row, classes->n, best, options))
+            space_at = t;
         if (best != 0 && best != before) {
-            sum += (double)(logits ? ctc_probability(row, classes->n, best) : row[best]);
-            if (!ctc_append(a, text, classes->item[best], t))
+            bool gap = space_at >= 0 && kept > 0 && best != space && kept_class != space;
+            if ((gap && !ctc_append(a, text, classes->item[space], space_at)) ||
+                !ctc_append(a, text, classes->item[best], t))
                 return SETSUNA_ENOMEM;
+            sum += (double)(options->logits ? ctc_softmax_at(row, classes->n, best) : row[best]);
+            kept++;
+            kept_class = best;
+            space_at = -1;
         }
         before = best;
     }
-    if (text->n_chars)
-        text->score = (float)(sum / (double)text->n_chars);
+    if (kept)
+        text->score = (float)(sum / kept);
     return SETSUNA_OK;
 }

@@ -54,4 +54,8 @@ setsuna_status sn_yaml_float(const sn_yaml *node, double min, double max, double
 setsuna_status sn_yaml_bool(const sn_yaml *node, bool *out, setsuna_error *err); /* true or false */
 setsuna_status sn_yaml_text(const sn_yaml *node, const char **out, setsuna_error *err);
 
+#ifdef __clang_analyzer__ /* see base/status.h */
+#define sn_yaml_fail(err, status, node, ...) (sn_yaml_fail(err, status, node, __VA_ARGS__), (status))
+#endif
+
 #endif

@@ -213,7 +213,7 @@ setsuna_status sn_pipe_slot_collect(const sn_pipe_slot *src, sn_pipe_slot *dst)
                                       : SETSUNA_OK;
     case SN_PIPE_TENSOR:
         SN_TRY(sn_pipe_slot_tensor_reserve(dst, src->tensor.t.dtype, &src->tensor.t.shape));
-        if (src->tensor.t.size_bytes)
+        if (src->tensor.t.size_bytes && dst->tensor.t.data)
             memcpy(dst->tensor.t.data, src->tensor.t.data, src->tensor.t.size_bytes);
         return SETSUNA_OK;
     case SN_PIPE_NUMBER: dst->number = src->number; return SETSUNA_OK;

@@ -60,7 +60,7 @@ typedef struct sn_pipe_slot {
     const char *name;
     sn_pipe_kind kind;
     const sn_allocator *allocator;
-    bool filled; /* written in this pass; set by the runner after the step that makes it */
+    bool filled; /* written in this run; set by the runner after the step that makes it */
     union {
         struct {
             const uint8_t *data; /* borrowed, or == storage */

@@ -18,6 +18,10 @@ static const sn_pipe_step_type *const step_types[] = {
 #undef SN_PIPE_STEP
 };
 
+#ifdef __clang_analyzer__ /* here it is defined */
+#undef sn_pipe_step_fail
+#endif
+
 enum { STEP_TYPES = sizeof step_types / sizeof *step_types };
 
 const sn_pipe_step_type *sn_pipe_step_type_at(uint32_t i)
@@ -315,7 +319,7 @@ setsuna_status sn_pipe_step_list_run(sn_pipe_step_list *list, uint32_t first, sn
         if (status != SETSUNA_OK)
             return step_place(s, status, err);
         for (uint32_t k = 0; k < s->n_made; k++)
-            s->made[k]->filled = true;
+            s->made[k]->filled = s->made[k]->filled || !pass->stop; /* who stops has nothing to hand on */
         if (pass->more && !more && source_out)
             *source_out = i;
     }

@@ -13,4 +13,8 @@ setsuna_status sn_pipe_step_need_f32(const sn_pipe_step *step, const sn_pipe_slo
 setsuna_status sn_pipe_step_fail(const sn_pipe_step *step, setsuna_status status, setsuna_error *err, const char *fmt,
                                  ...) __attribute__((format(printf, 4, 5)));
 
+#ifdef __clang_analyzer__ /* see base/status.h */
+#define sn_pipe_step_fail(step, status, err, ...) (sn_pipe_step_fail(step, status, err, __VA_ARGS__), (status))
+#endif
+
 #endif

@@ -1,6 +1,6 @@
 /* Steps on pictures: decode, resize, crop, turn, normalise. */
 #include "pipeline/step_common.h"
-#include "pipeline/resize.h"
+#include "pipeline/image_resize.h"
 #include "pipeline/tensorize.h"
 #include "pipeline/warp.h"
 #include <string.h>
@@ -59,6 +59,7 @@ const sn_pipe_step_type sn_pipe_decode = {
 typedef struct step_resize {
     sn_pipe_slot *from, *to;
     int32_t fit, method, width, height, limit_max, limit_min, multiple, min_width, max_width;
+    bool cut;
     sn_floats fill;
     sn_fit_options options;
     sn_resize_scratch scratch;
@@ -90,7 +91,9 @@ static const sn_pipe_field resize_fields[] = {
     {"min_width", SN_FIELD_INT, offsetof(step_resize, min_width), .max = SN_IMAGE_SIDE_MAX, .fallback = "0",
      .help = "narrower pictures are filled up to this (height)"},
     {"max_width", SN_FIELD_INT, offsetof(step_resize, max_width), .max = SN_IMAGE_SIDE_MAX, .fallback = "0",
-     .help = "wider pictures are squeezed into this (height); 0: no limit"},
+     .help = "wider pictures are squeezed into this, or cut (height); 0: no limit"},
+    {"cut", SN_FIELD_BOOL, offsetof(step_resize, cut), .fallback = "false",
+     .help = "cut off on the right what is wider than max_width (height)"},
     {"fill", SN_FIELD_FLOATS, offsetof(step_resize, fill), .max = 255, .fallback = "0",
      .help = "colour of the filling: [R, G, B] or one number"},
 };
@@ -110,7 +113,8 @@ static setsuna_status resize_create(sn_pipe_step *step, sn_pipe_build *build, se
                                   .limit_min = s->limit_min,
                                   .multiple = s->multiple,
                                   .min_width = s->min_width,
-                                  .max_width = s->max_width};
+                                  .max_width = s->max_width,
+                                  .cut = s->cut};
     for (int i = 0; i < 3; i++)
         s->options.fill[i] = (uint8_t)s->fill.v[s->fill.n == 3 ? i : 0];
     if ((s->fit == SN_FIT_STRETCH || s->fit == SN_FIT_LETTERBOX) && (s->width < 1 || s->height < 1))

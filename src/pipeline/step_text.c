@@ -13,8 +13,9 @@
 typedef struct step_ctc {
     sn_pipe_slot *from, *to;
     const char *dictionary;
-    bool space, logits;
+    bool space;
     float min_score;
+    sn_ctc_options options;
     sn_labels classes;
     sn_ctc_text text;
 } step_ctc;
@@ -26,8 +27,11 @@ static const sn_pipe_field ctc_fields[] = {
     {"dictionary", SN_FIELD_PATH, offsetof(step_ctc, dictionary), .help = "file with the characters, one a line"},
     {"space", SN_FIELD_BOOL, offsetof(step_ctc, space), .fallback = "true",
      .help = "the network knows the space as one more class, after the dictionary"},
-    {"logits", SN_FIELD_BOOL, offsetof(step_ctc, logits), .fallback = "false",
+    {"logits", SN_FIELD_BOOL, offsetof(step_ctc, options.logits), .fallback = "false",
      .help = "the values are not probabilities yet"},
+    {"space_threshold", SN_FIELD_FLOAT, offsetof(step_ctc, options.space_threshold), .max = 1, .fallback = "0",
+     .help = "a space is put between two characters where its probability reaches this, even if the blank's is higher; "
+             "0: only where it is the highest"},
     {"min_score", SN_FIELD_FLOAT, offsetof(step_ctc, min_score), .max = 1, .fallback = "0",
      .help = "lines whose mean probability is below are dropped"},
 };
@@ -37,6 +41,9 @@ static setsuna_status ctc_create(sn_pipe_step *step, sn_pipe_build *build, setsu
     step_ctc *s = step->self;
     sn_labels characters;
     SN_TRY(sn_labels_read(sn_pipe_build_arena(build), s->dictionary, &characters, err));
+    if (!s->space && s->options.space_threshold > 0.0f)
+        return sn_yaml_fail(err, SETSUNA_EINPUT, sn_yaml_get(step->node, "space_threshold"),
+                            "needs a network that knows the space: remove it, or `space: false`");
     if (sn_ctc_classes(sn_pipe_build_arena(build), &characters, s->space, &s->classes) != SETSUNA_OK)
         return sn_yaml_fail(err, SETSUNA_ENOMEM, step->node, "out of memory");
     return SETSUNA_OK;
@@ -57,8 +64,8 @@ static setsuna_status ctc_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_er
             step, SETSUNA_ESHAPE, err,
             "'%s' has shape %s, but blank, dictionary%s make %u classes; check dictionary and space", s->from->name,
             sn_shape_text(&t->shape, text, sizeof text), s->space ? " and space" : "", s->classes.n);
-    setsuna_status status =
-        sn_ctc_greedy(step->allocator, t->data, (int32_t)(n / (int64_t)s->classes.n), &s->classes, s->logits, &s->text);
+    setsuna_status status = sn_ctc_greedy(step->allocator, t->data, (int32_t)(n / (int64_t)s->classes.n), &s->classes,
+                                          &s->options, &s->text);
     sn_pipe_slot_clear(s->to);
     if (status == SETSUNA_OK && s->text.n_chars && s->text.score >= s->min_score &&
         !sn_pipe_slot_text_add(s->to, s->text.bytes, s->text.n_bytes, s->text.score, -1))
@@ -204,6 +211,18 @@ static void draw_caption(const step_draw *s, const char *name, float score, char
         snprintf(buf + len, cap - (size_t)len, "%s%.0f %%", len ? " " : "", (double)(score * 100.0f));
 }
 
+/* A label above the upper edge of a box, tilted or not. */
+static void draw_caption_at(sn_image *image, const sn_box *b, const char *caption, int32_t scale, sn_color color)
+{
+    sn_point at = b->corner[0];
+    float width = (float)(sn_draw_text_length(caption) * SN_FONT_WIDTH * scale), edge = b->corner[1].x - at.x;
+    float rise = edge > 0.0f ? (b->corner[1].y - at.y) * (width < edge ? width / edge : 1.0f) : 0.0f;
+    if (rise < 0.0f)
+        at.y += rise;
+    at.y -= (float)scale;
+    sn_draw_label(image, at, caption, scale, color);
+}
+
 static void draw_box(const step_draw *s, sn_image *image, const sn_box *b, int32_t scale)
 {
     sn_color color = sn_draw_palette(b->class_id < 0 ? 0 : b->class_id);
@@ -216,7 +235,7 @@ static void draw_box(const step_draw *s, sn_image *image, const sn_box *b, int32
     bool named = b->class_id >= 0 && (uint32_t)b->class_id < s->labels.n;
     draw_caption(s, named ? s->labels.item[b->class_id] : NULL, b->score, caption, sizeof caption);
     if (caption[0])
-        sn_draw_label(image, b->corner[0], caption, scale, color);
+        draw_caption_at(image, b, caption, scale, color);
 }
 
 static setsuna_status draw_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_error *err)
@@ -234,8 +253,8 @@ static setsuna_status draw_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_e
     for (size_t i = 0; s->text && s->boxes && i < s->text->text.n; i++) {
         const sn_text_line *l = &s->text->text.item[i];
         if (l->box >= 0 && (size_t)l->box < s->boxes->boxes.n)
-            sn_draw_label(image, s->boxes->boxes.item[l->box].corner[0], s->text->text.bytes + l->begin, scale,
-                          sn_draw_palette(1));
+            draw_caption_at(image, &s->boxes->boxes.item[l->box], s->text->text.bytes + l->begin, scale,
+                            sn_draw_palette(1));
     }
     for (size_t i = 0; s->classes && i < s->classes->classes.n; i++) {
         const sn_class *c = &s->classes->classes.item[i];

@@ -71,6 +71,13 @@ int sn_lower_sequence(sn_build *b, const sn_node *n, sn_node **made_out, size_t 
 /* A node that makes the sequence again in another graph. Returns OK or ENOMEM. */
 setsuna_status sn_sequence_write_down(sn_build *b, uint32_t value, sn_node *made);
 
+/* ---- operators of opsets 1 to 6 (legacy.c) ---- */
+
+bool sn_is_legacy_op(const sn_node *n);
+
+/* The nodes of later opsets that do the same (in scratch); input shapes are known. Returns OK, ESHAPE, ENOMEM. */
+setsuna_status sn_lower_legacy(sn_build *b, const sn_node *n, sn_node **made_out, size_t *n_made);
+
 /* Assigns slots and arena offsets. On entry the in and out of each step are value indices of b->graph; on return they
  * are slots. node: the graph's nodes in order; is_alias: those that made no step because their output is their input's
  * bytes; packed: per step, the inputs that its run does not read.

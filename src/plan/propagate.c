@@ -250,6 +250,14 @@ static setsuna_status prop_sequence(prop *p, const sn_node *n)
     return count ? prop_push(p, made, count) : SETSUNA_OK;
 }
 
+static setsuna_status prop_legacy(prop *p, const sn_node *n)
+{
+    sn_node *made;
+    size_t count;
+    SN_TRY(sn_lower_legacy(p->b, n, &made, &count));
+    return prop_push(p, made, count);
+}
+
 static setsuna_status prop_visit(prop *p, const sn_node *n)
 {
     sn_build *b = p->b;
@@ -260,10 +268,12 @@ static setsuna_status prop_visit(prop *p, const sn_node *n)
     SN_TRY(sn_op_check(n, &op, b->err));
     if (sn_is_sequence_op(b, n))
         return prop_sequence(p, n);
-    if (op->flags & SN_OP_CONTROL)
+    if ((op->flags & SN_OP_CONTROL) && !sn_is_legacy_op(n))
         return prop_control(p, n);
     if (!prop_inputs_known(g, n))
         return prop_emit_deferred(p, n);
+    if (op->flags & SN_OP_CONTROL)
+        return prop_legacy(p, n);
     setsuna_dtype half = prop_half_of(g, n, op);
     sn_build_ctx(b, n, op, b->folding);
     for (uint32_t i = 0; half && i < b->ctx->n_in; i++)

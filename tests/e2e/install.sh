@@ -28,8 +28,9 @@ libdir=$(pkg-config --variable=libdir setsuna)
 {
     cc -std=c17 -Wall -Wextra -Werror "$example" -o shared $(pkg-config --cflags --libs setsuna)
     LD_LIBRARY_PATH=$libdir ldd ./shared | grep -q 'libsetsuna\.so\.[0-9]* => .*prefix'
+    # Our library static, the ones that it uses shared: their own static closure is not in a default installation.
     cc -std=c17 -Wall -Wextra -Werror "$example" -o static $(pkg-config --cflags setsuna) "$libdir/libsetsuna.a" \
-        $(pkg-config --static --libs-only-l setsuna | sed 's/-lsetsuna//')
+        $(pkg-config --libs $(pkg-config --print-requires-private setsuna | cut -d ' ' -f 1)) -pthread -ldl -lm
 }
 for program in shared static; do
     printed=$(LD_LIBRARY_PATH=$libdir ./$program "$model")

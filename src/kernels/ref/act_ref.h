@@ -14,9 +14,10 @@ static inline float sn_act_f32_ref(float x, sn_act act)
     case SN_ACT_SIGMOID: return 1 / (1 + expf(-x));
     case SN_ACT_TANH: return tanhf(x);
     case SN_ACT_SILU: return x / (1 + expf(-act.alpha * x));
-    case SN_ACT_GELU: return 0.5f * x * (1 + erff(x * 0.70710678f));
-    /* sqrt(2/pi) and 0.044715: Hendrycks & Gimpel 2016, eq. 2 */
-    case SN_ACT_GELU_TANH: return 0.5f * x * (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
+    case SN_ACT_GELU:
+        return 0.5f * x * erfcf(x * -0.70710678f); /* x Phi(x) */
+    /* 0.5 (1 + tanh u) = sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3): Hendrycks & Gimpel 2016, eq. 2 */
+    case SN_ACT_GELU_TANH: return x / (1 + expf(-1.5957691f * (x + 0.044715f * x * x * x)));
     case SN_ACT_HARD_SIGMOID: {
         float y = act.alpha * x + act.beta;
         return y < 0 ? 0 : y > 1 ? 1 : y;

@@ -1,6 +1,7 @@
 /* Convolution kernels: the reference, for blocks of any width. */
 #include "kernels/conv_impl.h"
 #include <math.h>
+#include <string.h>
 
 static float conv_act_ref(const sn_conv_spec *s, float v)
 {
@@ -124,4 +125,12 @@ void sn_conv_from_blocked_ref(const sn_conv_reorder *r, const float *x, float *y
         for (int64_t p = 0; p < r->px; p++)
             y[i * r->px + p] = x[((image * blocks + c / b) * r->px + p) * b + c % b];
     }
+}
+
+void sn_conv_join_ref(const sn_conv_piece *piece, int32_t n, int32_t block, int64_t px, float *y)
+{
+    for (int64_t p = 0; p < px; p++)
+        for (int32_t i = 0; i < n; i++)
+            memcpy(y + p * block + piece[i].at, piece[i].x + p * block + piece[i].lane,
+                   (size_t)piece[i].n * sizeof(float));
 }

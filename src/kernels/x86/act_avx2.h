@@ -8,7 +8,7 @@
 static inline __attribute__((always_inline)) __m256 sn_act_ps256(__m256 x, const sn_act_kind kind, __m256 alpha,
                                                                  __m256 beta)
 {
-    const __m256 zero = _mm256_setzero_ps(), one = _mm256_set1_ps(1), half = _mm256_set1_ps(0.5f);
+    const __m256 zero = _mm256_setzero_ps(), one = _mm256_set1_ps(1);
     switch (kind) {
     /* max and min give their second operand when one is NaN, so that NaN passes through. */
     case SN_ACT_RELU: return _mm256_max_ps(zero, x);
@@ -17,18 +17,12 @@ static inline __attribute__((always_inline)) __m256 sn_act_ps256(__m256 x, const
     case SN_ACT_SIGMOID: return sn_sigmoid_ps256(x);
     case SN_ACT_TANH: return sn_tanh_ps256(x);
     case SN_ACT_SILU: return _mm256_mul_ps(x, sn_sigmoid_ps256(_mm256_mul_ps(alpha, x)));
-    case SN_ACT_GELU:
-        return _mm256_mul_ps(_mm256_mul_ps(half, x),
-                             _mm256_add_ps(one, sn_erf_ps256(_mm256_mul_ps(x, _mm256_set1_ps(0.70710678f)))));
-    case SN_ACT_GELU_TANH: {
-        __m256 x3 = _mm256_mul_ps(_mm256_mul_ps(x, x), _mm256_mul_ps(x, _mm256_set1_ps(0.044715f)));
-        __m256 u = _mm256_mul_ps(_mm256_set1_ps(0.79788456f), _mm256_add_ps(x, x3));
-        return _mm256_mul_ps(_mm256_mul_ps(half, x), _mm256_add_ps(one, sn_tanh_ps256(u)));
-    }
+    case SN_ACT_GELU: return sn_gelu_ps256(x);
+    case SN_ACT_GELU_TANH: return sn_gelu_tanh_ps256(x);
     case SN_ACT_HARD_SIGMOID:
         return _mm256_min_ps(one, _mm256_max_ps(zero, _mm256_add_ps(_mm256_mul_ps(alpha, x), beta)));
     case SN_ACT_HARD_SWISH: {
-        __m256 y = _mm256_add_ps(_mm256_div_ps(x, _mm256_set1_ps(6)), half);
+        __m256 y = _mm256_add_ps(_mm256_div_ps(x, _mm256_set1_ps(6)), _mm256_set1_ps(0.5f));
         return _mm256_mul_ps(x, _mm256_min_ps(one, _mm256_max_ps(zero, y)));
     }
     case SN_ACT_NONE:

@@ -8,7 +8,7 @@
 static inline __attribute__((always_inline)) __m512 sn_act_ps512(__m512 x, const sn_act_kind kind, __m512 alpha,
                                                                  __m512 beta)
 {
-    const __m512 zero = _mm512_setzero_ps(), one = _mm512_set1_ps(1), half = _mm512_set1_ps(0.5f);
+    const __m512 zero = _mm512_setzero_ps(), one = _mm512_set1_ps(1);
     switch (kind) {
     /* max and min give their second operand when one is NaN, so that NaN passes through. */
     case SN_ACT_RELU: return _mm512_max_ps(zero, x);
@@ -17,18 +17,12 @@ static inline __attribute__((always_inline)) __m512 sn_act_ps512(__m512 x, const
     case SN_ACT_SIGMOID: return sn_sigmoid_ps512(x);
     case SN_ACT_TANH: return sn_tanh_ps512(x);
     case SN_ACT_SILU: return _mm512_mul_ps(x, sn_sigmoid_ps512(_mm512_mul_ps(alpha, x)));
-    case SN_ACT_GELU:
-        return _mm512_mul_ps(_mm512_mul_ps(half, x),
-                             _mm512_add_ps(one, sn_erf_ps512(_mm512_mul_ps(x, _mm512_set1_ps(0.70710678f)))));
-    case SN_ACT_GELU_TANH: {
-        __m512 x3 = _mm512_mul_ps(_mm512_mul_ps(x, x), _mm512_mul_ps(x, _mm512_set1_ps(0.044715f)));
-        __m512 u = _mm512_mul_ps(_mm512_set1_ps(0.79788456f), _mm512_add_ps(x, x3));
-        return _mm512_mul_ps(_mm512_mul_ps(half, x), _mm512_add_ps(one, sn_tanh_ps512(u)));
-    }
+    case SN_ACT_GELU: return sn_gelu_ps512(x);
+    case SN_ACT_GELU_TANH: return sn_gelu_tanh_ps512(x);
     case SN_ACT_HARD_SIGMOID:
         return _mm512_min_ps(one, _mm512_max_ps(zero, _mm512_add_ps(_mm512_mul_ps(alpha, x), beta)));
     case SN_ACT_HARD_SWISH: {
-        __m512 y = _mm512_add_ps(_mm512_div_ps(x, _mm512_set1_ps(6)), half);
+        __m512 y = _mm512_add_ps(_mm512_div_ps(x, _mm512_set1_ps(6)), _mm512_set1_ps(0.5f));
         return _mm512_mul_ps(x, _mm512_min_ps(one, _mm512_max_ps(zero, y)));
     }
     case SN_ACT_NONE:

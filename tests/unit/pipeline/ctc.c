@@ -11,6 +11,8 @@
 #include <cmocka.h>
 #include "unit/pipeline/near.h"
 
+static const sn_ctc_options probabilities = {0}, logits = {.logits = true};
+
 typedef struct fixture {
     sn_arena *arena;
     sn_labels classes; /* blank a b 字 space */
@@ -46,7 +48,7 @@ static void decode(fixture *f, const char *path)
     for (size_t t = 0; t < steps; t++)
         for (int c = 0; c < 5; c++)
             p[t * 5 + (size_t)c] = "_ab# "[c] == path[t] ? 0.8f : 0.05f;
-    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), p, (int32_t)steps, &f->classes, false, &f->text),
+    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), p, (int32_t)steps, &f->classes, &probabilities, &f->text),
                      SETSUNA_OK);
     free(p);
 }
@@ -87,7 +89,7 @@ static void test_score_is_the_mean_of_kept_steps(void **state)
 {
     fixture *f = *state;
     const float p[4][5] = {{0, 0.9f, 0, 0, 0}, {0, 0.3f, 0, 0, 0.1f}, {0.99f, 0, 0, 0, 0}, {0, 0, 0.5f, 0, 0}};
-    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), p[0], 4, &f->classes, false, &f->text), SETSUNA_OK);
+    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), p[0], 4, &f->classes, &probabilities, &f->text), SETSUNA_OK);
     assert_string_equal(f->text.bytes, "ab");
     assert_near(f->text.score, (0.9 + 0.5) / 2, 1e-6); /* the repeated a does not count */
 }
@@ -96,7 +98,7 @@ static void test_logits(void **state)
 {
     fixture *f = *state;
     const float v[2][5] = {{0, 3, 1, 0, 0}, {1000, 0, 2000, 0, 0}};
-    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), v[0], 2, &f->classes, true, &f->text), SETSUNA_OK);
+    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), v[0], 2, &f->classes, &logits, &f->text), SETSUNA_OK);
     assert_string_equal(f->text.bytes, "ab");
     assert_near(f->text.score, (exp(3) / (exp(3) + exp(1) + 3) + 1) / 2, 1e-6);
 }
@@ -105,10 +107,10 @@ static void test_not_a_number(void **state)
 {
     fixture *f = *state;
     const float n = NAN, v[3][5] = {{n, n, n, n, n}, {n, 0.4f, 0.2f, n, n}, {-INFINITY, n, INFINITY, 0, 0}};
-    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), v[0], 3, &f->classes, true, &f->text), SETSUNA_OK);
+    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), v[0], 3, &f->classes, &logits, &f->text), SETSUNA_OK);
     assert_string_equal(f->text.bytes, "ab");
     assert_true(isfinite(f->text.score));
-    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), v[0], -1, &f->classes, true, &f->text), SETSUNA_EINVAL);
+    assert_int_equal(sn_ctc_greedy(sn_allocator_default(), v[0], -1, &f->classes, &logits, &f->text), SETSUNA_EINVAL);
 }
 
 /* The lanes of the maximum: the best class at every index, ties to the lower one. */
@@ -129,7 +131,8 @@ static void test_wide_rows(void **state)
             for (uint32_t i = 0; i < n; i++)
                 row[i] = i >= best && i % 3 == best % 3 ? 0.5f : 0.1f;
             sn_ctc_text text = {0};
-            assert_int_equal(sn_ctc_greedy(sn_allocator_default(), row, 1, &classes, false, &text), SETSUNA_OK);
+            assert_int_equal(sn_ctc_greedy(sn_allocator_default(), row, 1, &classes, &probabilities, &text),
+                             SETSUNA_OK);
             assert_string_equal(text.bytes, names[best]);
             sn_ctc_text_fini(sn_allocator_default(), &text);
             free(row);

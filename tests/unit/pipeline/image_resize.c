@@ -1,5 +1,5 @@
 /* Resizing against a double-precision reference, and the geometry of every fit. */
-#include "pipeline/resize.h"
+#include "pipeline/image_resize.h"
 #include "unit/pipeline/pictures.h"
 
 #include <math.h>

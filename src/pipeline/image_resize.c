@@ -1,4 +1,4 @@
-#include "pipeline/resize.h"
+#include "pipeline/image_resize.h"
 #include <math.h>
 #include <string.h>
 
@@ -238,6 +238,8 @@ static void fit_height(const sn_fit_options *o, int32_t w, int32_t h, sn_fit_geo
     double wide = ceil((double)o->height * w / h);
     g->height = g->canvas_height = o->height;
     g->width = wide > max ? max : (int32_t)wide;
+    if (o->cut && wide > max)
+        g->src_width = fit_round_at_least_1((double)max * h / o->height);
     int32_t canvas = g->width > o->min_width ? g->width : o->min_width;
     canvas = (canvas + o->multiple - 1) / o->multiple * o->multiple;
     g->canvas_width = canvas;
@@ -256,7 +258,7 @@ setsuna_status sn_fit_geometry_compute(const sn_fit_options *o, int32_t src_widt
         (o->multiple < 1 || o->multiple > SN_IMAGE_SIDE_MAX || o->limit_max < 0 || o->limit_min < 0 ||
          o->min_width < 0 || o->min_width > SN_IMAGE_SIDE_MAX || o->max_width < 0 || o->max_width > SN_IMAGE_SIDE_MAX))
         return sn_fail(err, SETSUNA_EINVAL, NULL, "a limit, width or multiple is outside [0, %d]", SN_IMAGE_SIDE_MAX);
-    sn_fit_geometry g = {0};
+    sn_fit_geometry g = {.src_width = src_width};
     switch (o->fit) {
     case SN_FIT_STRETCH:
         g.canvas_width = g.width = o->width;
@@ -269,8 +271,8 @@ setsuna_status sn_fit_geometry_compute(const sn_fit_options *o, int32_t src_widt
     if (g.canvas_width > SN_IMAGE_SIDE_MAX || g.canvas_height > SN_IMAGE_SIDE_MAX)
         return sn_fail(err, SETSUNA_ELIMIT, NULL, "resizing %d x %d pixels as asked gives %d x %d; set a smaller limit",
                        src_width, src_height, g.canvas_width, g.canvas_height);
-    g.to_source =
-        (sn_transform){(float)src_width / (float)g.width, (float)src_height / (float)g.height, (float)g.x, (float)g.y};
+    g.to_source = (sn_transform){(float)g.src_width / (float)g.width, (float)src_height / (float)g.height, (float)g.x,
+                                 (float)g.y};
     *out = g;
     return SETSUNA_OK;
 }
@@ -298,14 +300,15 @@ setsuna_status sn_resize_fit(const sn_allocator *a, const sn_image *src, const s
     SN_TRY(sn_fit_geometry_compute(options, src->width, src->height, &g, err));
     setsuna_status status = sn_image_reserve(a, dst, g.canvas_width, g.canvas_height, src->channels);
     if (status == SETSUNA_OK) {
-        sn_image part = *dst;
+        sn_image part = *dst, used = *src;
+        used.width = g.src_width;
         part.data = sn_image_row(dst, g.y) + (size_t)g.x * (size_t)dst->channels;
         part.width = g.width;
         part.height = g.height;
         part.capacity_bytes = 0;
         if (g.width != g.canvas_width || g.height != g.canvas_height)
             fit_fill_rest(dst, &g, options->fill);
-        status = sn_resize(a, src, &part, options->method, scratch);
+        status = sn_resize(a, &used, &part, options->method, scratch);
     }
     if (status != SETSUNA_OK)
         return sn_fail(err, status, NULL, "cannot resize %d x %d pixels to %d x %d: %s", src->width, src->height,

@@ -1,6 +1,6 @@
 /* Resizing, and fitting a picture into the sizes that a network takes. */
-#ifndef SN_PIPELINE_RESIZE_H
-#define SN_PIPELINE_RESIZE_H
+#ifndef SN_PIPELINE_IMAGE_RESIZE_H
+#define SN_PIPELINE_IMAGE_RESIZE_H
 
 #include "pipeline/geometry.h"
 #include "pipeline/image.h"
@@ -45,6 +45,7 @@ typedef struct sn_fit_options {
     int32_t limit_max, limit_min; /* LIMIT: sides; 0 for no limit */
     int32_t multiple;             /* LIMIT, HEIGHT: >= 1 */
     int32_t min_width, max_width; /* HEIGHT: canvas width; max_width 0 for SN_IMAGE_SIDE_MAX */
+    bool cut;                     /* HEIGHT: what is wider than max_width is cut off on the right, not squeezed */
     uint8_t fill[4];              /* LETTERBOX, HEIGHT */
 } sn_fit_options;
 
@@ -52,6 +53,7 @@ typedef struct sn_fit_options {
 typedef struct sn_fit_geometry {
     int32_t canvas_width, canvas_height;
     int32_t x, y, width, height; /* within the canvas, at least 1 x 1 */
+    int32_t src_width;           /* columns of the source that are used, from the left */
     sn_transform to_source;
 } sn_fit_geometry;
 

@@ -1,0 +1,96 @@
+#!/bin/sh
+# `setsuna run` and `setsuna bench` as a user meets them: outputs, files, JSON by its schema, and what is said when things
+# go wrong: exit codes, messages that name the place, nothing partial left behind.
+set -u
+setsuna=$SETSUNA_BUILD_DIR/setsuna
+source=$SETSUNA_SOURCE_DIR
+cases=/usr/share/libonnx-testdata/data/node
+validate="python3 $source/tests/unit/report/json_schema.py"
+failed=0
+
+fail() {
+    echo "FAILED: $*"
+    failed=1
+}
+
+# refuse CODE PATTERN COMMAND...: the exit code, and a line on standard error that must be there; no crash.
+refuse() {
+    want=$1 pattern=$2
+    shift 2
+    "$@" >stdout 2>stderr </dev/null
+    code=$?
+    [ $code -eq "$want" ] && grep -q -e "$pattern" stderr && return
+    fail "$*: exit code $code (want $want), want /$pattern/ in"
+    sed 's/^/  /' stderr
+}
+
+# ---- what works ----
+"$setsuna" bench $cases/test_conv_with_strides_padding/model.onnx --runs 50 --json >bench.json ||
+    fail "bench --json"
+$validate "$source/docs/bench.schema.json" <bench.json || fail "bench --json does not follow its schema"
+"$setsuna" bench $cases/test_relu/model.onnx --runs 20 >bench.txt || fail "bench"
+grep -q '^wall ' bench.txt && grep -q '^unexplained ' bench.txt && grep -q 'nearest rank' bench.txt || fail "bench's table"
+
+case=$cases/test_matmul_3d
+"$setsuna" run $case/model.onnx --input a=$case/test_data_set_0/input_0.pb --input b=$case/test_data_set_0/input_1.pb \
+    --output-dir out --json >run.json || fail "run with .pb inputs"
+$validate "$source/docs/run.schema.json" <run.json || fail "run --json does not follow its schema"
+/usr/bin/python3 - "$case" <<'PY' || fail "the output of run is wrong"
+import sys
+import numpy as np
+got = np.load("out/c.npy")
+proto = open(sys.argv[1] + "/test_data_set_0/output_0.pb", "rb").read()
+want = np.frombuffer(proto[proto.index(b"J", 4):][-got.nbytes:], dtype=got.dtype)  # raw_data comes last
+sys.exit(not np.allclose(got.ravel(), want, rtol=1e-3, atol=1e-7))
+PY
+# An output read back as an input.
+"$setsuna" run $cases/test_relu/model.onnx --shape x=3,4,5 --output-dir out >/dev/null || fail "run with --shape"
+"$setsuna" run $cases/test_relu/model.onnx --input x=out/y.npy --output-dir out2 >/dev/null || fail "run with .npy"
+cmp -s out/y.npy out2/y.npy || fail "Relu of a Relu must be itself"
+
+# ---- bad words ----
+refuse 2 'which model or pipeline' "$setsuna" run
+refuse 2 'unknown option' "$setsuna" bench $cases/test_relu/model.onnx --nonsense
+refuse 2 'no level "avx9"' "$setsuna" bench $cases/test_relu/model.onnx --cpu avx9
+refuse 1 'not an engine' "$setsuna" bench $cases/test_relu/model.onnx --engine tensorflow
+refuse 1 'no input "nonsense"' "$setsuna" bench $cases/test_relu/model.onnx --shape nonsense=1
+refuse 1 'is not a shape' "$setsuna" bench $cases/test_relu/model.onnx --shape x=1,two
+refuse 1 'the input is f32\[2\], the model wants f32\[3,4,5\]' "$setsuna" bench $cases/test_relu/model.onnx --shape x=2
+
+# ---- bad files ----
+refuse 1 '^setsuna: missing.onnx: cannot open' "$setsuna" run missing.onnx
+refuse 1 '^setsuna: missing.yaml: cannot open' "$setsuna" run missing.yaml page.png
+refuse 1 'not a regular file' "$setsuna" run "$PWD"
+: >empty.onnx
+refuse 1 'empty.onnx' "$setsuna" run empty.onnx
+head -c 60 $cases/test_conv_with_strides_padding/model.onnx >cut.onnx
+refuse 1 'cut.onnx' "$setsuna" run cut.onnx
+head -c 4096 /dev/urandom >noise.onnx
+refuse 1 'noise.onnx' "$setsuna" run noise.onnx
+printf 'setsuna: 1\nname: bad\ninputs: {p: bytes}\noutputs: []\nsteps:\n  - frobnicate: {}\n' >bad.yaml
+refuse 1 'bad.yaml:6' "$setsuna" run bad.yaml page.png
+head -c 200 out/y.npy >cut.npy
+refuse 1 'cut.npy' "$setsuna" run $cases/test_relu/model.onnx --input x=cut.npy
+refuse 1 'test_if_seq/model.onnx' "$setsuna" run $cases/test_if_seq/model.onnx
+
+# ---- nowhere to write ----
+refuse 1 'cannot make the folder' "$setsuna" run $cases/test_relu/model.onnx --output-dir /proc/nowhere
+# A file that may not grow beyond a block: the write fails half-way, and nothing of it stays.
+sh -c 'ulimit -f 4; exec "$@"' sh "$setsuna" run $cases/test_averagepool_2d_default/model.onnx --output-dir big \
+    >stdout 2>stderr
+code=$?
+{ [ $code -eq 1 ] && grep -q '^setsuna: big/y.npy: cannot write' stderr && [ -z "$(ls -A big)" ]; } ||
+    fail "a write that fails half-way: exit code $code, left: $(ls -A big)"
+if [ -c /dev/full ]; then
+    "$setsuna" bench $cases/test_relu/model.onnx --runs 10 >/dev/full 2>stderr && fail "a full disk was not noticed"
+    grep -q 'standard output' stderr || fail "a full disk was not named"
+fi
+
+# ---- killed in the middle: a report of what was measured, and nothing partial ----
+"$setsuna" bench $cases/test_relu/model.onnx --duration 30s >interrupted.txt 2>&1 &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid || fail "an interrupted bench must report what it has"
+grep -q 'interrupted: this is the part that was measured' interrupted.txt || fail "an interrupted bench must say so"
+exit $failed

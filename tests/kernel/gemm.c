@@ -1,0 +1,229 @@
+/* GEMM: tiles, blocking, packing, splitting and activations against plain sums in double.
+ *
+ * Bound of an element before its activation: (K + 4) u (sum |a b| + |c| + |bias|), K products and up to three summands,
+ * in any order. Activations have a slope of at most 1.13 (GELU) times what they are given, and their own rounding.
+ */
+#include "kernels/gemm.h"
+#include "base/half.h"
+#include "nn_check.h"
+
+typedef struct gemm_case {
+    sn_gemm g;
+    float *a, *b, *c, *bias_col, *bias_row; /* plain; c is what it starts from, NULL: nothing */
+    bool trans_a, trans_b;
+    char text[200];
+} gemm_case;
+
+static const char *const gemm_act_names[] = {
+#define GEMM_ACT_NAME(name, text) text,
+    SN_ACT_LIST(GEMM_ACT_NAME)
+#undef GEMM_ACT_NAME
+};
+
+static double gemm_act(sn_act act, double x)
+{
+    double alpha = (double)act.alpha, beta = (double)act.beta;
+    switch (act.kind) {
+    case SN_ACT_RELU: return x > 0 ? x : 0;
+    case SN_ACT_LEAKY_RELU: return x < 0 ? alpha * x : x;
+    case SN_ACT_CLIP: return fmin(fmax(x, alpha), beta);
+    case SN_ACT_SIGMOID: return 1 / (1 + exp(-x));
+    case SN_ACT_TANH: return tanh(x);
+    case SN_ACT_SILU: return x / (1 + exp(-alpha * x));
+    case SN_ACT_GELU: return 0.5 * fmax(x, -40) * erfc(-x * 0.70710678118654752);
+    case SN_ACT_GELU_TANH: return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+    case SN_ACT_HARD_SIGMOID: return fmin(fmax(alpha * x + beta, 0), 1);
+    case SN_ACT_HARD_SWISH: return x * fmin(fmax(x / 6 + 0.5, 0), 1);
+    default: return x;
+    }
+}
+
+/* How much an error of the sum can grow, and the activation's own rounding: 12 u of the result covers the largest ulp
+ * bound of the vector functions (vmath.inc), 1e-6 of |x| the cancellation near the zeros of the rational forms. */
+static double gemm_act_slack(sn_act act, double x, double slack)
+{
+    if (act.kind == SN_ACT_NONE || act.kind == SN_ACT_RELU || act.kind == SN_ACT_CLIP)
+        return slack;
+    double slope = act.kind == SN_ACT_HARD_SWISH ? 1 + fabs(x) / 3 : act.kind == SN_ACT_LEAKY_RELU ? 1 : 1.2;
+    return slope * slack + 12 * NN_U * fabs(gemm_act(act, x)) + 4 * NN_U * fabs(x) + 4 * NN_U;
+}
+
+/* Compares rows [m0, m1), columns [n0, n1) of c; elements outside must be what they were. */
+static void gemm_compare(nn_check *t, const char *kernel, const gemm_case *q, const float *c, const float *before)
+{
+    const sn_gemm *g = &q->g;
+    for (int64_t i = 0; i < g->m; i++)
+        for (int64_t j = 0; j < g->n; j++) {
+            double sum = 0, size = 0;
+            for (int64_t k = 0; k < g->k; k++) {
+                double term = (double)q->a[q->trans_a ? k * g->m + i : i * g->k + k] *
+                              (double)(g->alpha * q->b[q->trans_b ? j * g->k + k : k * g->n + j]);
+                sum += term;
+                size += fabs(term);
+            }
+            double extra[3] = {q->c ? (double)before[i * g->ldc + j] : 0, q->bias_col ? (double)q->bias_col[j] : 0,
+                               q->bias_row ? (double)q->bias_row[i] : 0};
+            for (int e = 0; e < 3; e++) {
+                sum += extra[e];
+                size += fabs(extra[e]);
+            }
+            double slack = nn_slack(g->k + 4, size);
+            if (!nn_expect(t, kernel, q->text, i * g->n + j, c[i * g->ldc + j], gemm_act(g->act, sum),
+                           gemm_act_slack(g->act, sum, slack)))
+                return;
+        }
+    for (int64_t i = 0; i < g->m; i++) /* gaps between rows are not written */
+        for (int64_t j = g->n; j < (i + 1 < g->m ? g->ldc : g->n); j++)
+            nn_require(t, memcmp(&c[i * g->ldc + j], &before[i * g->ldc + j], 4) == 0, kernel, q->text,
+                       "wrote between the rows");
+}
+
+static void gemm_run_case(nn_check *t, const sn_gemm_table *table, gemm_case *q, bool packed, uint32_t parts)
+{
+    sn_gemm g = q->g;
+    int64_t c_size = g.m ? (g.m - 1) * g.ldc + g.n : 0;
+    nn_buffer c = nn_buffer_make(c_size, nn_coin(t)), before = nn_buffer_make(c_size, false), pack = {0};
+    for (int64_t i = 0; i < c_size; i++)
+        c.data[i] = before.data[i] = q->c ? nn_noise(t) : c.data[i];
+    g.c = c.data;
+    g.b = q->b;
+    if (packed) {
+        pack = nn_buffer_make(sn_gemm_f32_packed_size(table, g.k, g.n), nn_coin(t));
+        sn_gemm_f32_pack_b(table, g.k, g.n, q->b, g.b_row, g.b_col, g.alpha, pack.data);
+        g.b_packed = pack.data;
+        g.b = NULL;
+    }
+    for (uint32_t i = 0; i < parts; i++) {
+        nn_buffer scratch = nn_buffer_make((int64_t)(sn_gemm_f32_scratch_bytes(table, &g) / sizeof(float)), nn_coin(t));
+        sn_gemm_f32_part(table, &g, i, parts, scratch.data);
+        nn_require(t, nn_buffer_done(&scratch), table->tile_name, q->text, "wrote outside of the scratch");
+    }
+    gemm_compare(t, table->tile_name, q, c.data, before.data);
+    nn_require(t, nn_buffer_done(&c), table->tile_name, q->text, "wrote outside of c");
+    if (packed)
+        nn_require(t, nn_buffer_done(&pack), table->tile_name, q->text, "wrote outside of the panels");
+    nn_buffer_done(&before);
+}
+
+static sn_act gemm_random_act(nn_check *t)
+{
+    sn_act act = {(sn_act_kind)(nn_random(t) % SN_ACT_KINDS), 0, 0};
+    if (nn_coin(t))
+        act.kind = SN_ACT_NONE;
+    if (act.kind == SN_ACT_LEAKY_RELU)
+        act.alpha = 0.125f;
+    if (act.kind == SN_ACT_CLIP || act.kind == SN_ACT_HARD_SIGMOID)
+        act = (sn_act){act.kind, act.kind == SN_ACT_CLIP ? -0.5f : 0.2f, 0.5f};
+    if (act.kind == SN_ACT_SILU)
+        act.alpha = 1;
+    return act;
+}
+
+/* Sizes around tiles (14 x 32, 6 x 16, 4 x 8), now and then beyond the blocks (252 rows, 512 of k). */
+static int64_t gemm_size(nn_check *t, int64_t tile, int64_t block)
+{
+    switch (nn_random(t) % 8) {
+    case 0: return nn_between(t, 0, 1);
+    case 1: return tile * nn_between(t, 1, 3) + nn_between(t, -1, 1);
+    case 2: return nn_between(t, 1, block + 20);
+    case 3: return block + nn_between(t, -1, 1);
+    default: return nn_between(t, 1, 2 * tile + 3);
+    }
+}
+
+static void gemm_random_case(nn_check *t)
+{
+    gemm_case q = {.trans_a = nn_random(t) % 4 == 0, .trans_b = nn_random(t) % 3 == 0};
+    sn_gemm *g = &q.g;
+    g->m = gemm_size(t, 14, 252);
+    g->n = gemm_size(t, 32, 64);
+    g->k = gemm_size(t, 8, 512);
+    if (g->m * g->n * g->k > 4000000) /* keeps the test short */
+        g->m = g->m % 30;
+    g->a_row = q.trans_a ? 1 : g->k;
+    g->a_col = q.trans_a ? g->m : 1;
+    g->b_row = q.trans_b ? 1 : g->n;
+    g->b_col = q.trans_b ? g->k : 1;
+    g->alpha = nn_coin(t) ? 1 : 0.75f;
+    g->ldc = g->n + (nn_coin(t) ? 0 : nn_between(t, 1, 5));
+    g->accumulate = nn_random(t) % 3 == 0;
+    g->act = gemm_random_act(t);
+    nn_buffer a = nn_buffer_noise(t, g->m * g->k), b = nn_buffer_noise(t, g->k * g->n);
+    nn_buffer col = nn_buffer_noise(t, g->n), row = nn_buffer_noise(t, g->m);
+    q.a = a.data;
+    q.b = b.data;
+    g->a = q.a;
+    q.c = g->accumulate ? q.a : NULL; /* only says that there is one */
+    g->bias_col = q.bias_col = nn_coin(t) ? col.data : NULL;
+    g->bias_row = q.bias_row = nn_coin(t) ? row.data : NULL;
+    snprintf(q.text, sizeof q.text,
+             "m %" PRId64 " n %" PRId64 " k %" PRId64 " ta %d tb %d ldc +%" PRId64 " acc %d col %d row %d act %d", g->m,
+             g->n, g->k, q.trans_a, q.trans_b, g->ldc - g->n, g->accumulate, q.bias_col != NULL, q.bias_row != NULL,
+             (int)g->act.kind);
+    for (sn_cpu_level level = t->lowest; level <= t->highest; level++) {
+        sn_gemm_table table;
+        sn_gemm_table_init(&table, level);
+        gemm_run_case(t, &table, &q, true, (uint32_t)nn_between(t, 1, 3));
+        gemm_run_case(t, &table, &q, false, (uint32_t)nn_between(t, 1, 3));
+    }
+    nn_require(t, nn_buffer_done(&a) && nn_buffer_done(&b) && nn_buffer_done(&col) && nn_buffer_done(&row), "gemm",
+               q.text, "wrote to an operand");
+}
+
+/* The same bits however the work is split. */
+static void gemm_check_split(nn_check *t, sn_cpu_level level, int64_t m)
+{
+    enum { N = 200, K = 700 };
+    sn_gemm_table table;
+    sn_gemm_table_init(&table, level);
+    nn_buffer a = nn_buffer_noise(t, m * K), b = nn_buffer_noise(t, (int64_t)K * N), c[2];
+    nn_buffer pack = nn_buffer_make(sn_gemm_f32_packed_size(&table, K, N), false);
+    sn_gemm_f32_pack_b(&table, K, N, b.data, N, 1, 1, pack.data);
+    sn_gemm g = {.m = m, .n = N, .k = K, .a = a.data, .a_row = K, .a_col = 1, .b_packed = pack.data, .ldc = N};
+    for (uint32_t split = 0; split < 2; split++) {
+        c[split] = nn_buffer_make(m * N, false);
+        g.c = c[split].data;
+        for (uint32_t i = 0; i < (split ? 5 : 1); i++)
+            sn_gemm_f32_part(&table, &g, i, split ? 5 : 1, NULL);
+    }
+    nn_require(t, memcmp(c[0].data, c[1].data, (size_t)(m * N) * sizeof(float)) == 0, table.tile_name, "split",
+               "five parts give other bits than one");
+    for (int i = 0; i < 2; i++)
+        nn_buffer_done(&c[i]);
+    nn_buffer_done(&a);
+    nn_buffer_done(&b);
+    nn_buffer_done(&pack);
+}
+
+/* NaN and infinities pass through the activations that keep them. */
+static void gemm_check_special(nn_check *t, sn_cpu_level level)
+{
+    static const float one = 1;
+    sn_gemm_table table;
+    sn_gemm_table_init(&table, level);
+    for (int kind = 0; kind < SN_ACT_KINDS; kind++) {
+        const float x[3] = {NAN, INFINITY, -INFINITY};
+        float y[3], b[SN_GEMM_NR_MAX] = {1};
+        sn_gemm_tile tile = {.k = 1, .a = x, .b = b, .c = y, .lda = 1, .ldb = table.nr, .ldc = 1, .m = 3, .n = 1};
+        tile.act = (sn_act){(sn_act_kind)kind, 0.25f, one};
+        table.tile(&tile);
+        nn_require(t, isnan(y[0]), table.tile_name, gemm_act_names[kind], "loses a NaN");
+        nn_require(t,
+                   kind == SN_ACT_CLIP || kind == SN_ACT_SIGMOID || kind == SN_ACT_TANH ||
+                       kind == SN_ACT_HARD_SIGMOID || y[1] == INFINITY,
+                   table.tile_name, gemm_act_names[kind], "loses infinity");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    nn_check t = nn_begin("kernel_gemm", 300, argc, argv);
+    for (int64_t i = 0; i < t.repeat; i++)
+        gemm_random_case(&t);
+    for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
+        gemm_check_special(&t, level);
+        for (int64_t m = 1; m < 40; m += 6)
+            gemm_check_split(&t, level, m);
+    }
+    return nn_end(&t);
+}
