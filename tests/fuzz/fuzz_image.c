@@ -1,13 +1,8 @@
-<<<<<<< HEAD
 /* Picture files: JPEG, PNG and WebP by their first bytes, at full size and shrunk, into one reused picture. */
-=======
-/* Picture files: JPEG, PNG and WebP through the decoders, with small limits so that time goes into parsing. */
->>>>>>> vision
 #include "pipeline/image.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
-<<<<<<< HEAD
 enum { FUZZ_PIXELS_MAX = 1 << 16 };
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
@@ -26,16 +21,5 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
                 sum = (uint8_t)(sum + sn_image_row(&image, y)[x]);
     }
     sn_image_fini(a, &image);
-=======
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
-{
-    sn_image image = {0};
-    setsuna_error err;
-    sn_image_limits limits = {.pixels = 1 << 18, .shrink_min = size % 2 ? 8 : 0};
-    setsuna_status status = sn_image_decode(sn_allocator_default(), data, size, &limits, &image, &err);
-    if (status == SETSUNA_OK && (image.channels != 3 || !image.data))
-        __builtin_trap();
-    sn_image_fini(sn_allocator_default(), &image);
->>>>>>> vision
     return 0;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Makes the corpora of fuzz_image, fuzz_npy and fuzz_pipeline, which are in the repository: a small valid file of each
+"""Makes the corpora of fuzz_image, fuzz_npy and fuzz_yaml, which are in the repository: a small valid file of each
 variant, and every hostile shape that these readers are known to meet. Needs python3-pil and python3-numpy."""
 import io
 import os
@@ -100,9 +100,9 @@ def pipelines():
     for name in sorted(os.listdir(models)):
         if name.endswith(".yaml"):
             with open(os.path.join(models, name), "rb") as f:
-                put("pipeline", name, f.read())
+                put("yaml", name, f.read())
     head = "setsuna: 1\nname: t\ninputs: {b: bytes, x: tensor}\nsteps:\n"
-    put("pipeline", "tensors.yaml", (head + """\
+    put("yaml", "tensors.yaml", (head + """\
   - slice: {from: x, axis: 2, begin: 1, end: -1, to: s}
   - reshape: {from: x, shape: [6, -1], to: r}
   - transpose: {from: x, order: [1, 2, 0], to: t}
@@ -110,7 +110,7 @@ def pipelines():
   - cast: {from: c, type: u8, to: u}
 outputs: [s, r, t, u]
 """).encode())
-    put("pipeline", "pictures.yaml", (head + """\
+    put("yaml", "pictures.yaml", (head + """\
   - decode: {from: b, to: p}
   - resize: {from: p, to: q, fit: letterbox, width: 16, height: 9, fill: [1, 2, 3]}
   - turn: {from: q, to: w, angle: 90, taller: 0.5}
@@ -118,7 +118,7 @@ outputs: [s, r, t, u]
   - draw: {from: p, to: d}
 outputs: [n, d]
 """).encode())
-    put("pipeline", "boxes.yaml", (head + """\
+    put("yaml", "boxes.yaml", (head + """\
   - decode: {from: b, to: p}
   - reshape: {from: x, shape: [1, 6, 4], to: raw}
   - slice: {from: raw, axis: 2, begin: 0, end: 1, to: scores}
@@ -132,10 +132,10 @@ outputs: [n, d]
   - db_boxes: {map: raw, image: p, to: text}
 outputs: [found, all, text]
 """).encode())
-    put("pipeline", "aliases.yaml", b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n")
-    put("pipeline", "deep.yaml", b"a: " + b"[" * 5000)
-    put("pipeline", "twice.yaml", b"setsuna: 1\nsetsuna: 1\n")
-    put("pipeline", "tags.yaml", b"a: !!python/object/apply:os.system ['true']\n")
+    put("yaml", "aliases.yaml", b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n")
+    put("yaml", "deep.yaml", b"a: " + b"[" * 5000)
+    put("yaml", "twice.yaml", b"setsuna: 1\nsetsuna: 1\n")
+    put("yaml", "tags.yaml", b"a: !!python/object/apply:os.system ['true']\n")
 
 
 images()
