@@ -137,6 +137,8 @@ int op_rig_infer(op_rig *r)
         c->in[i] = (sn_operand){r->present[i], r->in[i].dtype, r->in[i].shape, r->is_const[i] ? &r->cst[i] : NULL};
     for (uint32_t i = 0; i < r->n_out; i++)
         c->out[i].present = true;
+    if (!r->op->infer)
+        return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "the planner takes this operator apart: it has no step of its own");
     return r->op->infer(c);
 }
 

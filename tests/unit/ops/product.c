@@ -117,7 +117,7 @@ static void test_fused_activation(void **state)
                 y = x / (1 + exp(-x));
             assert_true(fabs((double)((float *)fused->out[0].data)[k] - y) < 2e-5);
         }
-        twin_check(&(twin){{plain, fused}, 0}, INFINITY); /* closes both */
+        twin_check(&(twin){{plain, fused}, 0}, (double)INFINITY); /* closes both */
     }
 }
 
