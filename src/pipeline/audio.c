@@ -244,7 +244,7 @@ static void reader_destroy(audio_reader *r)
 setsuna_status sn_audio_decode(const sn_allocator *a, const void *data, size_t size, const sn_audio_options *options,
                                sn_audio *audio, setsuna_error *err)
 {
-    const sn_audio_options o = options ? *options : (sn_audio_options){.quality = SN_AUDIO_MEDIUM};
+    const sn_audio_options o = options ? *options : (sn_audio_options){0};
     if ((o.rate_hz && (o.rate_hz < SN_AUDIO_RATE_MIN || o.rate_hz > SN_AUDIO_RATE_MAX)) ||
         (unsigned)o.quality > SN_AUDIO_BEST)
         return sn_fail(err, SETSUNA_EINVAL, NULL, "%u samples a second; from %d to %d can be made", o.rate_hz,
