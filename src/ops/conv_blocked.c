@@ -27,6 +27,8 @@ typedef struct conv_blocked_param {
     const float *w, *bias;
     sn_conv_reorder out; /* between the kernel's result and Y; n is -1 when Y is blocked */
     size_t result_bytes; /* of one blocked result, SN_ALIGN-aligned */
+    bool late;           /* the activation of `end` is applied to a plain Y, not to the convolution's lanes */
+    sn_conv_spec end;
 } conv_blocked_param;
 
 /* ---- plan time ----------------------------------------------------------------------------------- */
@@ -255,6 +257,15 @@ static void conv_blocked_from_part(void *arg, uint32_t part, uint32_t n_parts)
     q->p->table.from_blocked(&q->p->out, q->from, q->to, part, n_parts);
 }
 
+static void conv_blocked_end_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_blocked_call *q = arg;
+    const sn_conv_reorder *r = &q->p->out;
+    int64_t from, to;
+    sn_pool_range(r->n * r->c * r->px, 64, part, n_parts, &from, &to);
+    q->p->table.finish(&q->p->end, q->to + from, to - from);
+}
+
 static setsuna_status conv_blocked_run(const sn_step *s, sn_run *r)
 {
     const conv_blocked_param *p = s->param;
@@ -279,6 +290,8 @@ static setsuna_status conv_blocked_run_plain(const sn_step *s, sn_run *r)
     q.from = result;
     q.to = sn_out(s, r, 0);
     sn_run_parallel(s, r, conv_blocked_from_part, &q);
+    if (p->late)
+        sn_run_parallel(s, r, conv_blocked_end_part, &q);
     return SETSUNA_OK;
 }
 
@@ -291,6 +304,12 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
         return SETSUNA_ENOMEM;
     SN_TRY(conv_blocked_read(c, &spec, &y));
     sn_conv_table_init(&p->table, c->cpu);
+    bool plain = sn_node_int(c->node, "block", 0) == 0;
+    p->end = spec;
+    p->late = plain && 2 * spec.oc < p->table.limits.block && sn_conv_act_is_costly(spec.act) &&
+              !(sn_op_has(c, CONV_BLOCKED_R) && spec.residual_last);
+    if (p->late)
+        sn_conv_spec_open(&spec);
     sn_conv_plan(&spec, &p->table.limits, &p->conv);
     SN_TRY(conv_blocked_pack_all(c, p));
     const sn_conv *cv = &p->conv;
@@ -301,7 +320,7 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
     s->n_parts = sn_conv_parts(cv, c->n_threads);
     s->flops = cv->flops;
     s->bytes = 4 * (in + out + (sn_op_has(c, CONV_BLOCKED_R) ? out : 0) + (double)sn_conv_weights_size(cv));
-    if (sn_node_int(c->node, "block", 0) == 0) {
+    if (plain) {
         p->out = (sn_conv_reorder){spec.n, spec.oc, spec.oh * spec.ow, cv->limits.block};
         p->result_bytes = ((size_t)(cv->y_image * spec.n) * sizeof(float) + SN_ALIGN - 1) & ~(size_t)(SN_ALIGN - 1);
         s->run = conv_blocked_run_plain;

@@ -22,6 +22,8 @@ typedef struct conv_up_param {
     int64_t ih, iw;
     bool spread, plain; /* Y is plain, and made from scratch: by spreading taps or by the reorder */
     sn_conv_reorder out;
+    bool late; /* the activation of `end` is applied to Y, not to the convolution's lanes */
+    sn_conv_spec end;
 } conv_up_param;
 
 /* Everything about the node: the kernel's spec, and Y's shape. */
@@ -174,6 +176,8 @@ static void conv_up_spread_part(void *arg, uint32_t part, uint32_t n_parts)
             memcpy(y + ix * 2, x + ix * b, 2 * sizeof *y);
         for (int64_t ix = 0; ix < iw && p->kw != 2; ix++)
             memcpy(y + ix * p->kw, x + ix * b, (size_t)p->kw * sizeof *y);
+        if (p->late)
+            p->table.finish(&p->end, y, iw * p->kw);
     }
 }
 
@@ -196,6 +200,10 @@ static setsuna_status conv_up_bind(sn_op_ctx *c, sn_step *s)
     if (!p)
         return SETSUNA_ENOMEM;
     SN_TRY(conv_up_read(c, p, &spec, &y));
+    p->end = spec;
+    p->late = p->spread && sn_conv_act_is_costly(spec.act);
+    if (p->late)
+        sn_conv_spec_open(&spec);
     sn_conv_plan(&spec, &p->table.limits, &p->conv);
     SN_TRY(conv_up_pack_all(c, p));
     const sn_conv *cv = &p->conv;
