@@ -99,8 +99,20 @@ typedef struct sn_conv_reorder {
     int64_t block;
 } sn_conv_reorder;
 
+/* Lanes [lane, lane + n) of each pixel of a block x go to lanes [at, at + n) of a block of y. */
+typedef struct sn_conv_piece {
+    const float *x;
+    int32_t lane, at, n;
+} sn_conv_piece;
+
 typedef void sn_conv_fn(const sn_conv *cv, const sn_conv_io *io, uint32_t part, uint32_t n_parts);
 typedef void sn_conv_reorder_fn(const sn_conv_reorder *r, const float *x, float *y, uint32_t part, uint32_t n_parts);
+
+/* y: px pixels of one block, from n pieces that do not overlap in it; lanes that no piece makes are unspecified. */
+typedef void sn_conv_join_fn(const sn_conv_piece *piece, int32_t n, int32_t block, int64_t px, float *y);
+
+/* Applies the activation, scale and shift of s to n sums in place. */
+typedef void sn_conv_finish_fn(const sn_conv_spec *s, float *y, int64_t n);
 
 /* The kernels of a level. */
 typedef struct sn_conv_table {
@@ -110,12 +122,24 @@ typedef struct sn_conv_table {
     sn_conv_fn *depthwise;            /* group == ic == oc */
     sn_conv_reorder_fn *to_blocked;   /* lanes past C become 0 */
     sn_conv_reorder_fn *from_blocked; /* x blocked, y plain */
+    sn_conv_join_fn *join;
+    sn_conv_finish_fn *finish;
 } sn_conv_table;
 
 void sn_conv_table_init(sn_conv_table *t, sn_cpu_level level);
 
 /* Name of the kernel that runs cv, for sn_step.kernel. */
 const char *sn_conv_kernel_name(const sn_conv_table *t, const sn_conv *cv);
+
+/* The activation costs more than storing and loading a sum: worth leaving out of convolutions most of whose lanes mean
+ * nothing. */
+static inline bool sn_conv_act_is_costly(sn_conv_act act)
+{
+    return act == SN_CONV_SIGMOID || act == SN_CONV_SWISH || act == SN_CONV_TANH;
+}
+
+/* Nothing happens to sums any more: what sn_conv_spec says about activations is left to table->finish. */
+void sn_conv_spec_open(sn_conv_spec *s);
 
 /* ---- conv_plan.c ------------------------------------------------------------------------------------ */
 

@@ -177,6 +177,15 @@ void sn_conv_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_con
     conv_choose_order(cv);
 }
 
+void sn_conv_spec_open(sn_conv_spec *s)
+{
+    s->act = SN_CONV_CLAMP;
+    s->alpha = -INFINITY;
+    s->beta = INFINITY;
+    s->scale = 1;
+    s->shift = 0;
+}
+
 uint32_t sn_conv_parts(const sn_conv *cv, uint32_t n_threads)
 {
     double worth = cv->flops / (cv->depthwise ? CONV_PART_FLOPS_DEPTHWISE : CONV_PART_FLOPS_DENSE);

@@ -13,16 +13,12 @@
  */
 #include "base/checked.h"
 #include "base/hash.h"
-#include "kernels/activation.h"
-#include "kernels/conv.h"
+#include "ops/conv_blocked.h"
 #include "ops/conv_attr.h"
-#include "ops/op.h"
 #include <math.h>
 #include <string.h>
 
-enum { CONV_BLOCKED_X, CONV_BLOCKED_W, CONV_BLOCKED_B, CONV_BLOCKED_S, CONV_BLOCKED_R };
-
-/* What kernels/conv.h asks of tensors, so that no index overflows. */
+/* What kernels/conv.h asks for, so that no index overflows. */
 static const int64_t conv_blocked_elements_max = (int64_t)1 << 47;
 
 typedef struct conv_blocked_param {
@@ -31,24 +27,30 @@ typedef struct conv_blocked_param {
     const float *w, *bias;
     sn_conv_reorder out; /* between the kernel's result and Y; n is -1 when Y is blocked */
     size_t result_bytes; /* of one blocked result, SN_ALIGN-aligned */
+    bool late;           /* the activation of `end` is applied to a plain Y, not to the convolution's lanes */
+    sn_conv_spec end;
 } conv_blocked_param;
 
 /* ---- plan time ----------------------------------------------------------------------------------- */
 
-static setsuna_status conv_blocked_types(sn_op_ctx *c)
+setsuna_status sn_conv_blocked_constants(sn_op_ctx *c, int64_t oc)
 {
     for (uint32_t i = 0; i < c->n_in; i++)
         SN_TRY(sn_op_want(c, i, "f32"));
-    if (!c->in[CONV_BLOCKED_W].cst || (sn_op_has(c, CONV_BLOCKED_B) && !c->in[CONV_BLOCKED_B].cst) ||
-        (sn_op_has(c, CONV_BLOCKED_S) && !c->in[CONV_BLOCKED_S].cst))
-        return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "weights, scale and bias must be constants");
+    for (uint32_t i = CONV_BLOCKED_W; i <= CONV_BLOCKED_S; i++) {
+        if (!sn_op_has(c, i))
+            continue;
+        if (!c->in[i].cst)
+            return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "weights, bias and scale must be constants");
+        if (i > CONV_BLOCKED_W && (c->in[i].shape.rank != 1 || c->in[i].shape.dim[0] != oc))
+            return sn_op_fail(c, SETSUNA_ESHAPE, "input %u must have the shape [%lld]", i, (long long)oc);
+    }
     return SETSUNA_OK;
 }
 
-static setsuna_status conv_blocked_act(sn_op_ctx *c, sn_conv_spec *s)
+setsuna_status sn_conv_blocked_act(sn_op_ctx *c, sn_conv_spec *s)
 {
     const char *act = sn_node_string(c->node, "activation", "none");
-    const char *residual = sn_node_string(c->node, "residual", "before");
     static const struct {
         const char *name;
         sn_conv_act act;
@@ -65,11 +67,8 @@ static setsuna_status conv_blocked_act(sn_op_ctx *c, sn_conv_spec *s)
         {"silu", SN_CONV_SWISH, false, 0, 0},
         {"tanh", SN_CONV_TANH, true, 0, 0},
     };
-    s->residual_last = strcmp(residual, "after") == 0;
     s->scale = sn_node_float(c->node, "act_scale", 1);
     s->shift = sn_node_float(c->node, "act_shift", 0);
-    if (!s->residual_last && strcmp(residual, "before") != 0)
-        return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'residual' is '%.32s'", residual);
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
         if (strcmp(act, acts[i].name) == 0) {
             s->act = acts[i].act;
@@ -80,16 +79,15 @@ static setsuna_status conv_blocked_act(sn_op_ctx *c, sn_conv_spec *s)
     return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'activation' is '%.32s'", act);
 }
 
-/* [N, blocks, spatial..., b] of a plain shape. */
-static setsuna_shape conv_blocked_shape(const setsuna_shape *plain, int64_t b)
+setsuna_shape sn_conv_blocked_shape(const setsuna_shape *plain, int64_t b)
 {
     setsuna_shape s = *plain;
-    s.dim[1] = (plain->dim[1] + b - 1) / b;
+    s.dim[1] = plain->dim[1] / b + (plain->dim[1] % b != 0);
     s.dim[s.rank++] = b;
     return s;
 }
 
-static setsuna_status conv_blocked_fits(sn_op_ctx *c, const setsuna_shape *s)
+setsuna_status sn_conv_blocked_fits(sn_op_ctx *c, const setsuna_shape *s)
 {
     int64_t n;
     for (int32_t i = 0; i < s->rank; i++)
@@ -100,32 +98,40 @@ static setsuna_status conv_blocked_fits(sn_op_ctx *c, const setsuna_shape *s)
     return SETSUNA_OK;
 }
 
-/* The plain shape of X into *x, from its own and the weights'. */
-static setsuna_status conv_blocked_input(sn_op_ctx *c, int64_t b, setsuna_shape *x, bool *plain)
+setsuna_status sn_conv_blocked_input(sn_op_ctx *c, int64_t channels, int64_t b, setsuna_shape *x, bool *plain)
 {
     const setsuna_shape *in = &c->in[CONV_BLOCKED_X].shape, *w = &c->in[CONV_BLOCKED_W].shape;
-    int64_t channels;
-    if (w->rank < 3 || w->rank > 4 || !sn_mul_i64(w->dim[1], sn_node_int(c->node, "group", 1), &channels))
-        return sn_op_fail(c, SETSUNA_ESHAPE, "the weights have rank %d", (int)w->rank);
     *plain = in->rank == w->rank;
     *x = *in;
     if (!*plain) {
+        if (in->rank != w->rank + 1)
+            return sn_op_fail(c, SETSUNA_ESHAPE, "the input has rank %d and the weights %d", (int)in->rank,
+                              (int)w->rank);
         x->rank--;
         x->dim[1] = channels;
     }
-    setsuna_shape blocked = conv_blocked_shape(x, b);
-    if (x->rank != w->rank || channels < 1 || x->dim[1] != channels || (!*plain && !sn_shape_equal(in, &blocked)))
+    setsuna_shape blocked = sn_conv_blocked_shape(x, b);
+    if (channels < 1 || x->dim[1] != channels || (!*plain && !sn_shape_equal(in, &blocked)))
         return sn_op_fail(c, SETSUNA_ESHAPE, "the input is not an image of %lld channels, plain or in blocks of %lld",
                           (long long)channels, (long long)b);
-    return conv_blocked_fits(c, in);
+    return sn_conv_blocked_fits(c, in);
 }
 
-static setsuna_status conv_blocked_operands(sn_op_ctx *c, const setsuna_shape *y)
+setsuna_status sn_conv_blocked_block(sn_op_ctx *c, int64_t b, int64_t *out)
 {
-    const setsuna_shape *w = &c->in[CONV_BLOCKED_W].shape;
-    for (uint32_t i = CONV_BLOCKED_B; i <= CONV_BLOCKED_S; i++)
-        if (sn_op_has(c, i) && (c->in[i].shape.rank != 1 || c->in[i].shape.dim[0] != w->dim[0]))
-            return sn_op_fail(c, SETSUNA_ESHAPE, "input %u must have the shape [%lld]", i, (long long)w->dim[0]);
+    *out = sn_node_int(c->node, "block", 0);
+    if (*out != 0 && *out != b)
+        return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'block' is %lld; kernels work in blocks of %lld",
+                          (long long)*out, (long long)b);
+    return SETSUNA_OK;
+}
+
+static setsuna_status conv_blocked_residual(sn_op_ctx *c, sn_conv_spec *s, const setsuna_shape *y)
+{
+    const char *residual = sn_node_string(c->node, "residual", "before");
+    s->residual_last = strcmp(residual, "after") == 0;
+    if (!s->residual_last && strcmp(residual, "before") != 0)
+        return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'residual' is '%.32s'", residual);
     if (sn_op_has(c, CONV_BLOCKED_R) && !sn_shape_equal(&c->in[CONV_BLOCKED_R].shape, y))
         return sn_op_fail(c, SETSUNA_ESHAPE, "the residual's shape is not the output's");
     return SETSUNA_OK;
@@ -138,15 +144,16 @@ static setsuna_status conv_blocked_read(sn_op_ctx *c, sn_conv_spec *s, setsuna_s
     sn_conv_table table;
     sn_conv_attr a;
     setsuna_shape x;
+    int64_t channels, block;
     *s = (sn_conv_spec){.step_h = 1, .step_w = 1};
-    SN_TRY(conv_blocked_types(c));
-    SN_TRY(conv_blocked_act(c, s));
+    if (w->rank < 3 || w->rank > 4 || !sn_mul_i64(w->dim[1], sn_node_int(c->node, "group", 1), &channels))
+        return sn_op_fail(c, SETSUNA_ESHAPE, "the weights have rank %d", (int)w->rank);
+    SN_TRY(sn_conv_blocked_constants(c, w->dim[0]));
+    SN_TRY(sn_conv_blocked_act(c, s));
     sn_conv_table_init(&table, c->cpu);
-    int64_t b = table.limits.block, block = sn_node_int(c->node, "block", 0);
-    if (block != 0 && block != b)
-        return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'block' is %lld; kernels work in blocks of %lld",
-                          (long long)block, (long long)b);
-    SN_TRY(conv_blocked_input(c, b, &x, &s->plain_in));
+    int64_t b = table.limits.block;
+    SN_TRY(sn_conv_blocked_block(c, b, &block));
+    SN_TRY(sn_conv_blocked_input(c, channels, b, &x, &s->plain_in));
     SN_TRY(sn_conv_attr_read(c, &x, w, &a));
     SN_TRY(sn_conv_attr_output(c, false, &a));
     if (w->dim[0] < 1 || w->dim[0] % a.group != 0)
@@ -158,15 +165,15 @@ static setsuna_status conv_blocked_read(sn_op_ctx *c, sn_conv_spec *s, setsuna_s
     s->stride_h = a.stride[1], s->stride_w = a.stride[2];
     s->dilation_h = a.dilation[1], s->dilation_w = a.dilation[2];
     s->pad_top = a.pad_lo[1], s->pad_left = a.pad_lo[2];
-    setsuna_shape plain = sn_conv_attr_shape(&a, s->n, s->oc), blocked = conv_blocked_shape(&plain, b);
+    setsuna_shape plain = sn_conv_attr_shape(&a, s->n, s->oc), blocked = sn_conv_blocked_shape(&plain, b);
     setsuna_shape padded = {.rank = 4, .dim = {blocked.dim[1] * b, w->dim[1] + 2 * b, s->kh, s->kw}};
-    SN_TRY(conv_blocked_fits(c, &blocked));
-    SN_TRY(conv_blocked_fits(c, &padded)); /* packed weights of a block need not begin where a block of x does */
-    if (s->group > 1 && w->dim[1] < b)     /* and those of narrow groups have zeros between */
+    SN_TRY(sn_conv_blocked_fits(c, &blocked));
+    SN_TRY(sn_conv_blocked_fits(c, &padded)); /* packed weights of a block need not begin where a block of x does */
+    if (s->group > 1 && w->dim[1] < b)        /* and those of narrow groups have zeros between */
         padded.dim[1] = w->dim[1] * b;
-    SN_TRY(conv_blocked_fits(c, &padded));
+    SN_TRY(sn_conv_blocked_fits(c, &padded));
     *y = block ? blocked : plain;
-    return conv_blocked_operands(c, y);
+    return conv_blocked_residual(c, s, y);
 }
 
 static setsuna_status conv_blocked_infer(sn_op_ctx *c)
@@ -250,6 +257,15 @@ static void conv_blocked_from_part(void *arg, uint32_t part, uint32_t n_parts)
     q->p->table.from_blocked(&q->p->out, q->from, q->to, part, n_parts);
 }
 
+static void conv_blocked_end_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_blocked_call *q = arg;
+    const sn_conv_reorder *r = &q->p->out;
+    int64_t from, to;
+    sn_pool_range(r->n * r->c * r->px, 64, part, n_parts, &from, &to);
+    q->p->table.finish(&q->p->end, q->to + from, to - from);
+}
+
 static setsuna_status conv_blocked_run(const sn_step *s, sn_run *r)
 {
     const conv_blocked_param *p = s->param;
@@ -274,6 +290,8 @@ static setsuna_status conv_blocked_run_plain(const sn_step *s, sn_run *r)
     q.from = result;
     q.to = sn_out(s, r, 0);
     sn_run_parallel(s, r, conv_blocked_from_part, &q);
+    if (p->late)
+        sn_run_parallel(s, r, conv_blocked_end_part, &q);
     return SETSUNA_OK;
 }
 
@@ -286,6 +304,12 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
         return SETSUNA_ENOMEM;
     SN_TRY(conv_blocked_read(c, &spec, &y));
     sn_conv_table_init(&p->table, c->cpu);
+    bool plain = sn_node_int(c->node, "block", 0) == 0;
+    p->end = spec;
+    p->late = plain && 2 * spec.oc < p->table.limits.block && sn_conv_act_is_costly(spec.act) &&
+              !(sn_op_has(c, CONV_BLOCKED_R) && spec.residual_last);
+    if (p->late)
+        sn_conv_spec_open(&spec);
     sn_conv_plan(&spec, &p->table.limits, &p->conv);
     SN_TRY(conv_blocked_pack_all(c, p));
     const sn_conv *cv = &p->conv;
@@ -296,7 +320,7 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
     s->n_parts = sn_conv_parts(cv, c->n_threads);
     s->flops = cv->flops;
     s->bytes = 4 * (in + out + (sn_op_has(c, CONV_BLOCKED_R) ? out : 0) + (double)sn_conv_weights_size(cv));
-    if (sn_node_int(c->node, "block", 0) == 0) {
+    if (plain) {
         p->out = (sn_conv_reorder){spec.n, spec.oc, spec.oh * spec.ow, cv->limits.block};
         p->result_bytes = ((size_t)(cv->y_image * spec.n) * sizeof(float) + SN_ALIGN - 1) & ~(size_t)(SN_ALIGN - 1);
         s->run = conv_blocked_run_plain;
@@ -307,8 +331,7 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
 
 const sn_op sn_ops_conv_blocked[] = {
     {"setsuna", "Conv", 1, 0, 2, 5, 1, 1, 0,
-     "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I block:i activation:s act_alpha:f act_beta:f "
-     "act_scale:f act_shift:f residual:s",
+     SN_CONV_BLOCKED_ATTRS "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I residual:s",
      conv_blocked_infer, conv_blocked_bind},
     {.name = NULL},
 };

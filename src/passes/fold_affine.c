@@ -22,12 +22,23 @@ typedef struct fold {
     bool *changed;
 } fold;
 
+static bool fold_is_up(const sn_node *n)
+{
+    return sn_node_is(n, "setsuna", "ConvTranspose");
+}
+
+/* Output channels: weights are [M, C/group, ...] and [C, M, ...]. */
+static int64_t fold_channels(const sn_graph *g, const sn_node *n)
+{
+    return g->value[n->in[FOLD_CONV_W]].shape.dim[fold_is_up(n)];
+}
+
 /* Sets the constant input `i` of a convolution to v(c) = (old or `absent`) op a(c). */
 static setsuna_status fold_vector(fold *f, sn_node *conv, uint32_t i, double absent, const sn_affine *a)
 {
     sn_graph *g = f->g;
     const sn_const *old = sn_graph_const(g, sn_node_in(conv, i));
-    setsuna_shape shape = {.rank = 1, .dim = {g->value[conv->in[FOLD_CONV_W]].shape.dim[0]}};
+    setsuna_shape shape = {.rank = 1, .dim = {fold_channels(g, conv)}};
     float *v = sn_arena_array(g->arena, (size_t)shape.dim[0], sizeof *v);
     if (!v)
         return SETSUNA_ENOMEM;
@@ -48,10 +59,10 @@ static bool fold_readable(const sn_graph *g, const sn_node *n, uint32_t i)
 /* A convolution that still ends in its sum. */
 static bool fold_is_open(const sn_graph *g, const sn_node *n)
 {
-    return sn_node_is(n, "setsuna", "Conv") && !sn_node_attr(n, "activation") &&
+    return (sn_node_is(n, "setsuna", "Conv") || fold_is_up(n)) && !sn_node_attr(n, "activation") &&
            sn_node_in(n, FOLD_CONV_R) == SN_NONE && fold_readable(g, n, FOLD_CONV_B) &&
            fold_readable(g, n, FOLD_CONV_S) &&
-           g->value[n->in[FOLD_CONV_W]].shape.dim[0] * (int64_t)sizeof(float) <= SN_REWRITE_CONST_MAX_BYTES;
+           fold_channels(g, n) * (int64_t)sizeof(float) <= SN_REWRITE_CONST_MAX_BYTES;
 }
 
 static setsuna_status fold_into_conv(fold *f, sn_node *conv, const sn_affine *a)

@@ -9,8 +9,8 @@
  *                                                                                       act_shift 3) ─▶ y
  *
  * Activations: Relu, Clip with constant bounds, LeakyRelu, Sigmoid, Tanh, HardSigmoid, HardSwish, setsuna.Swish.
- * r has the shape of y. What is between must have no other reader. Of two convolutions that an Add joins, the later one
- * takes the other's result.
+ * setsuna.ConvTranspose takes all but residuals. r has the shape of y. What is between must have no other reader. Of
+ * two convolutions that an Add joins, the later one takes the other's result.
  */
 #include "passes/pass.h"
 #include "passes/rewrite.h"
@@ -30,7 +30,7 @@ static sn_node *fuse_conv_of(const fuse *f, uint32_t v)
     if (v == SN_NONE || f->uses.producer[v] == SN_NONE || f->uses.n_use[v] != 1)
         return NULL;
     sn_node *n = &f->g->node[f->uses.producer[v]];
-    return sn_node_is(n, "setsuna", "Conv") ? n : NULL;
+    return sn_node_is(n, "setsuna", "Conv") || sn_node_is(n, "setsuna", "ConvTranspose") ? n : NULL;
 }
 
 static bool fuse_has_residual(const sn_node *conv)
@@ -144,8 +144,8 @@ static setsuna_status fuse_scale(fuse *f, sn_node *n, bool *done)
 static bool fuse_may_add(const fuse *f, const sn_node *conv, uint32_t residual)
 {
     const sn_graph *g = f->g;
-    return conv && !fuse_has_residual(conv) && !sn_graph_const(g, residual) && sn_rewrite_is_f32(g, residual) &&
-           sn_rewrite_is_f32(g, conv->out[0]) &&
+    return conv && sn_node_is(conv, "setsuna", "Conv") && !fuse_has_residual(conv) && !sn_graph_const(g, residual) &&
+           sn_rewrite_is_f32(g, residual) && sn_rewrite_is_f32(g, conv->out[0]) &&
            sn_shape_equal(&g->value[residual].shape, &g->value[conv->out[0]].shape);
 }
 

@@ -37,6 +37,7 @@ typedef enum layout_kind {
     LAYOUT_POOL,      /* has a blocked form with attribute channels */
     LAYOUT_REDUCE,    /* over spatial axes, which are kept */
     LAYOUT_CONCAT,
+    LAYOUT_RESIZE,
     LAYOUT_PAD,
     LAYOUT_SPLIT,
     LAYOUT_CONV
@@ -50,6 +51,7 @@ typedef struct layout_rule {
 
 static const layout_rule layout_rules[] = {
     {"setsuna", "Conv", LAYOUT_CONV, NULL},
+    {"setsuna", "ConvTranspose", LAYOUT_CONV, NULL},
     {"", "Abs", LAYOUT_EACH, NULL},
     {"", "Ceil", LAYOUT_EACH, NULL},
     {"", "Celu", LAYOUT_EACH, NULL},
@@ -96,6 +98,8 @@ static const layout_rule layout_rules[] = {
     {"", "ReduceMin", LAYOUT_REDUCE, NULL},
     {"", "ReduceSum", LAYOUT_REDUCE, NULL},
     {"", "Concat", LAYOUT_CONCAT, NULL},
+    {"", "Resize", LAYOUT_RESIZE, NULL},
+    {"", "Upsample", LAYOUT_RESIZE, NULL},
     {"", "Pad", LAYOUT_PAD, NULL},
     {"", "Split", LAYOUT_SPLIT, NULL},
 };
@@ -399,20 +403,18 @@ static setsuna_status layout_reduce(layout *l, size_t index, const char *becomes
     return layout_move_output(l, &g->node[index], 0);
 }
 
-/* ---- moving channels and pixels ------------------------------------------------------------------------- */
+/* ---- concatenation --------------------------------------------------------------------------------------- */
 
-/* All inputs but the last begin on a whole block, and at least half of the elements are blocked already. */
+/* At least half of the elements are blocked already. */
 static bool layout_can_concat(const layout *l, const sn_node *n)
 {
     int32_t axis;
     int64_t blocked = 0, all = 0, size;
-    if (n->n_out != 1 || !layout_is_image(l, n->out[0]) ||
+    if (n->n_out != 1 || n->n_in > LAYOUT_INPUTS_MAX || !layout_is_image(l, n->out[0]) ||
         !sn_axis_normalize(sn_node_int(n, "axis", 1), layout_shape(l, n->out[0])->rank, &axis) || axis < 1)
         return false;
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (!layout_is_image(l, n->in[i]) || !sn_shape_numel(layout_shape(l, n->in[i]), &size))
-            return false;
-        if (axis == 1 && i + 1 < n->n_in && layout_shape(l, n->in[i])->dim[1] % l->b != 0)
             return false;
         all += size;
         blocked += layout_is_blocked(l, n->in[i]) ? size : 0;
@@ -420,17 +422,91 @@ static bool layout_can_concat(const layout *l, const sn_node *n)
     return blocked > 0 && blocked >= all / 2;
 }
 
+/* Along the channels blocks follow each other when all inputs but the last fill theirs; setsuna.Concat moves lanes. */
 static setsuna_status layout_concat(layout *l, size_t index)
 {
     sn_node *n = &l->g->node[index];
+    int64_t channels[LAYOUT_INPUTS_MAX];
     int32_t axis = 1;
+    bool whole = true;
     sn_axis_normalize(sn_node_int(n, "axis", 1), layout_shape(l, n->out[0])->rank, &axis);
-    if (!sn_node_add_int(l->g, n, "axis", axis))
-        return SETSUNA_ENOMEM;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        channels[i] = layout_shape(l, n->in[i])->dim[1];
+        whole &= axis != 1 || i + 1 == n->n_in || channels[i] % l->b == 0;
+    }
+    if (whole) {
+        if (!sn_node_add_int(l->g, n, "axis", axis))
+            return SETSUNA_ENOMEM;
+    } else {
+        sn_node_become(n, "Concat");
+        n->attr = NULL;
+        n->n_attr = 0;
+        if (!sn_node_add_ints(l->g, n, "channels", channels, n->n_in))
+            return SETSUNA_ENOMEM;
+    }
     for (uint32_t i = 0; i < l->g->node[index].n_in; i++)
         SN_TRY(layout_move_input(l, index, i));
     return layout_move_output(l, &l->g->node[index], 0);
 }
+
+/* ---- resizing ---------------------------------------------------------------------------------------------- */
+
+enum { LAYOUT_RESIZE_ROI = 1, LAYOUT_RESIZE_SCALES = 2, LAYOUT_RESIZE_SIZES = 3 };
+
+/* The constant of scales or sizes: rank 4, batch and channels as they are. NULL: not so. */
+static const sn_const *layout_extents(const layout *l, const sn_node *n, uint32_t i, setsuna_dtype dtype)
+{
+    const sn_const *c = sn_graph_const(l->g, sn_node_in(n, i));
+    const setsuna_shape *x = layout_shape(l, n->in[0]);
+    if (!c || c->t.dtype != dtype || c->t.shape.rank != 1 || c->t.shape.dim[0] != 4)
+        return NULL;
+    for (int32_t d = 0; d < 2; d++)
+        if (sn_tensor_get_f64(&c->t, d) != (dtype == SETSUNA_F32 ? 1.0 : (double)x->dim[d]))
+            return NULL;
+    return c;
+}
+
+static bool layout_can_resize(const layout *l, const sn_node *n)
+{
+    bool old = n->opset < 11; /* inputs X, scales; asymmetric, and rounded down when the image grows */
+    if (n->n_in < 1 || n->n_out != 1 || !layout_is_blocked(l, n->in[0]) || layout_shape(l, n->in[0])->rank != 4 ||
+        sn_node_attr(n, "axes") || sn_node_attr(n, "keep_aspect_ratio_policy"))
+        return false;
+    const sn_const *scales = layout_extents(l, n, old ? 1 : LAYOUT_RESIZE_SCALES, SETSUNA_F32);
+    if (!old)
+        return (scales || layout_extents(l, n, LAYOUT_RESIZE_SIZES, SETSUNA_I64)) &&
+               strcmp(sn_node_string(n, "coordinate_transformation_mode", ""), "tf_crop_and_resize") != 0;
+    return scales && sn_tensor_get_f64(&scales->t, 2) >= 1 && sn_tensor_get_f64(&scales->t, 3) >= 1;
+}
+
+static setsuna_status layout_resize(layout *l, size_t index)
+{
+    sn_graph *g = l->g;
+    sn_node made = g->node[index];
+    bool old = made.opset < 11;
+    const sn_const *scales = layout_extents(l, &made, old ? 1 : LAYOUT_RESIZE_SCALES, SETSUNA_F32);
+    const sn_const *sizes = old ? NULL : layout_extents(l, &made, LAYOUT_RESIZE_SIZES, SETSUNA_I64);
+    bool ok = sn_node_add_int(g, &made, "channels", layout_shape(l, made.in[0])->dim[1]);
+    if (old)
+        ok = ok && sn_node_add_string(g, &made, "coordinate_transformation_mode", "asymmetric") &&
+             sn_node_add_string(g, &made, "nearest_mode", "floor");
+    if (sizes) {
+        int64_t v[] = {sn_tensor_get_i64(&sizes->t, 2), sn_tensor_get_i64(&sizes->t, 3)};
+        ok = ok && sn_node_add_ints(g, &made, "sizes", v, 2);
+    } else {
+        float v[] = {(float)sn_tensor_get_f64(&scales->t, 2), (float)sn_tensor_get_f64(&scales->t, 3)};
+        ok = ok && sn_node_add_floats(g, &made, "scales", v, 2);
+    }
+    if (!ok)
+        return SETSUNA_ENOMEM;
+    made.n_in = made.n_formal = 1;
+    sn_node_become(&made, "Resize");
+    g->node[index] = made;
+    SN_TRY(layout_move_input(l, index, 0));
+    return layout_move_output(l, &g->node[index], 0);
+}
+
+/* ---- padding and splitting --------------------------------------------------------------------------------- */
 
 /* Reads pads of an image of that rank; false: not constant, or batch and channels are padded too. */
 static bool layout_pads(const layout *l, const sn_node *n, int32_t rank, int64_t *pads)
@@ -529,6 +605,7 @@ static bool layout_can(const layout *l, const sn_node *n, layout_kind kind)
     case LAYOUT_POOL: return layout_can_pool(l, n);
     case LAYOUT_REDUCE: return layout_can_reduce(l, n);
     case LAYOUT_CONCAT: return layout_can_concat(l, n);
+    case LAYOUT_RESIZE: return layout_can_resize(l, n);
     case LAYOUT_PAD: return layout_can_pad(l, n);
     case LAYOUT_SPLIT: return layout_can_split(l, n);
     }
@@ -543,6 +620,7 @@ static setsuna_status layout_apply(layout *l, size_t index, const layout_rule *r
     case LAYOUT_POOL: return layout_to_pool(l, index, rule->becomes);
     case LAYOUT_REDUCE: return layout_reduce(l, index, rule->becomes);
     case LAYOUT_CONCAT: return layout_concat(l, index);
+    case LAYOUT_RESIZE: return layout_resize(l, index);
     case LAYOUT_PAD: return layout_pad(l, index);
     case LAYOUT_SPLIT: return layout_split(l, index);
     case LAYOUT_EACH: break;

@@ -245,6 +245,14 @@ static const char *test_run_level(const test_case *c, const test_data *d, sn_cpu
     for (uint32_t p = 0; p < n_parts; p++)
         (cv.depthwise ? t.depthwise : t.dense)(&cv, &io, p, n_parts);
     const char *bad = test_compare(c, d, b, y.data, buf, cap);
+    if (!bad && !c->residual && s->step_h == 1 && s->step_w == 1) { /* the same with the end by itself */
+        sn_conv_spec end = cv.s;
+        sn_conv_spec_open(&cv.s);
+        for (uint32_t p = 0; p < n_parts; p++)
+            (cv.depthwise ? t.depthwise : t.dense)(&cv, &io, p, n_parts);
+        t.finish(&end, y.data, (int64_t)n_y);
+        bad = test_compare(c, d, b, y.data, buf, cap);
+    }
     if (!test_buffer_intact(&x) || !test_buffer_intact(&y) || !test_buffer_intact(&r) || !test_buffer_intact(&w))
         bad = "a canary was overwritten";
     free(x.base), free(y.base), free(r.base), free(w.base), free(bias.base);
@@ -299,7 +307,7 @@ static test_case test_case_random(void)
         break;
     default: break;
     }
-    s->plain_in = s->ic <= 9 && s->group == 1 && test_random() % 2;
+    s->plain_in = s->ic <= 9 && s->group != s->ic && test_random() % 2;
     bool pointwise = test_random() % 3 == 0;
     s->kh = pointwise ? 1 : test_between(1, 5);
     s->kw = pointwise ? 1 : test_between(1, 7);
@@ -435,6 +443,39 @@ static void test_reorder(sn_cpu_level level)
     free(x.base), free(b.base), free(y.base);
 }
 
+/* A block put together from pieces of others. */
+static void test_join(sn_cpu_level level)
+{
+    sn_conv_table t;
+    sn_conv_table_init(&t, level);
+    int32_t b = t.limits.block, n = 0, at = 0;
+    int64_t px = test_between(1, 40);
+    sn_conv_piece piece[16];
+    test_buffer x[16], y = test_buffer_make((size_t)(px * b), TEST_CANARIES);
+    while (at < b && n < 16) {
+        int32_t lanes = (int32_t)test_between(1, test_random() % 3 ? b : 3);
+        lanes = lanes < b - at ? lanes : b - at;
+        x[n] = test_buffer_make((size_t)(px * b), 0);
+        for (int64_t i = 0; i < px * b; i++)
+            x[n].data[i] = test_value();
+        piece[n] = (sn_conv_piece){x[n].data, (int32_t)test_between(0, b - lanes), at, lanes};
+        at += lanes;
+        n++;
+    }
+    t.join(piece, n, b, px, y.data);
+    bool ok = test_buffer_intact(&y);
+    for (int32_t i = 0; i < n; i++)
+        for (int64_t p = 0; p < px; p++)
+            ok &= memcmp(y.data + p * b + piece[i].at, piece[i].x + p * b + piece[i].lane, (size_t)piece[i].n * 4) == 0;
+    if (!ok) {
+        fprintf(stderr, "FAIL join %s, %d pieces, %" PRId64 " pixels\n", sn_cpu_level_name(level), (int)n, px);
+        test_failures++;
+    }
+    for (int32_t i = 0; i < n; i++)
+        free(x[i].base);
+    free(y.base);
+}
+
 /* ---- bench -------------------------------------------------------------------------------------------------- */
 
 typedef struct bench_shape {
@@ -469,6 +510,9 @@ static const bench_shape bench_shapes[] = {
     {"ppocr 1x1 12-96 160", 12, 96, 1, 160, 160, 1, 1, false},
     {"ppocr 1x1 48-16 160", 48, 16, 1, 160, 160, 1, 1, false},
     {"se 1x1 240-10 1", 240, 10, 1, 1, 1, 1, 1, false},
+    {"dw 3x3 16 320", 16, 16, 16, 320, 320, 3, 1, false},
+    {"dw 3x3 32 320 s2", 32, 32, 32, 320, 320, 3, 2, false},
+    {"ppocr 1x1 16-32 320", 16, 32, 1, 320, 320, 1, 1, false},
     {"dw 3x3 32 112", 32, 32, 32, 112, 112, 3, 1, false},
     {"dw 3x3 96 112 s2", 96, 96, 96, 112, 112, 3, 2, false},
     {"dw 3x3 144 56", 144, 144, 144, 56, 56, 3, 1, false},
@@ -567,7 +611,7 @@ int main(int argc, char **argv)
         test_case c = test_case_random();
         test_case_run(&c, lowest, highest);
         for (sn_cpu_level level = lowest; level <= highest; level++)
-            test_reorder(level);
+            test_reorder(level), test_join(level);
     }
     printf(test_failures ? "%d failures\n" : "all right\n", test_failures);
     return test_failures != 0;

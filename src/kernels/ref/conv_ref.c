@@ -1,6 +1,7 @@
 /* Convolution kernels: the reference, for blocks of any width. */
 #include "kernels/conv_impl.h"
 #include <math.h>
+#include <string.h>
 
 static float conv_act_ref(const sn_conv_spec *s, float v)
 {
@@ -20,7 +21,7 @@ static float conv_act_ref(const sn_conv_spec *s, float v)
     }
 }
 
-static float conv_finish_ref(const sn_conv_spec *s, float v, const float *residual)
+static float conv_end_ref(const sn_conv_spec *s, float v, const float *residual)
 {
     if (residual && !s->residual_last)
         v += *residual;
@@ -70,7 +71,7 @@ void sn_conv_dense_ref(const sn_conv *cv, const sn_conv_io *io, uint32_t part, u
                     int64_t at = image * cv->y_image + (block + lane / b) * cv->y_block + oy * cv->y_row +
                                  ox * cv->y_px + lane % b;
                     float sum = conv_sum_ref(cv, io, i, blocks * b, lane, image, oy, ox);
-                    io->y[at] = conv_finish_ref(s, sum, io->residual ? io->residual + at : NULL);
+                    io->y[at] = conv_end_ref(s, sum, io->residual ? io->residual + at : NULL);
                 }
         }
     }
@@ -97,7 +98,7 @@ void sn_conv_depthwise_ref(const sn_conv *cv, const sn_conv_io *io, uint32_t par
                         sum += w[(ky * s->kw + kx) * b + lane] *
                                x[(y0 + ky * s->dilation_h) * cv->x_row + (x0 + kx * s->dilation_w) * cv->x_px + lane];
                 int64_t at = image * cv->y_image + block * cv->y_block + oy * cv->y_row + ox * cv->y_px + lane;
-                io->y[at] = conv_finish_ref(s, sum, io->residual ? io->residual + at : NULL);
+                io->y[at] = conv_end_ref(s, sum, io->residual ? io->residual + at : NULL);
             }
         }
     }
@@ -124,4 +125,18 @@ void sn_conv_from_blocked_ref(const sn_conv_reorder *r, const float *x, float *y
         for (int64_t p = 0; p < r->px; p++)
             y[i * r->px + p] = x[((image * blocks + c / b) * r->px + p) * b + c % b];
     }
+}
+
+void sn_conv_join_ref(const sn_conv_piece *piece, int32_t n, int32_t block, int64_t px, float *y)
+{
+    for (int64_t p = 0; p < px; p++)
+        for (int32_t i = 0; i < n; i++)
+            memcpy(y + p * block + piece[i].at, piece[i].x + p * block + piece[i].lane,
+                   (size_t)piece[i].n * sizeof(float));
+}
+
+void sn_conv_finish_ref(const sn_conv_spec *s, float *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = conv_end_ref(s, y[i], NULL);
 }

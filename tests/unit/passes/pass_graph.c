@@ -10,11 +10,15 @@ void pass_graph_open(pass_graph *t, int32_t opset)
     t->arena = sn_arena_create(sn_allocator_default());
     t->g = sn_graph_create(t->arena, "test");
     t->opset = opset;
+    t->cpu = sn_cpu_detect();
+    t->store = sn_pack_store_create(sn_allocator_default(), NULL, NULL);
     assert_non_null(t->g);
+    assert_non_null(t->store);
 }
 
 void pass_graph_close(pass_graph *t)
 {
+    sn_pack_store_destroy(t->store);
     sn_arena_destroy(t->arena);
 }
 
@@ -28,7 +32,8 @@ uint32_t pass_graph_input(pass_graph *t, setsuna_shape shape)
 {
     uint32_t list[16], n = t->g->n_input, v = sn_graph_add_value(t->g, "", SETSUNA_F32);
     pass_graph_shape(t, v, &shape);
-    memcpy(list, t->g->input, n * sizeof *list);
+    if (n)
+        memcpy(list, t->g->input, n * sizeof *list);
     list[n] = v;
     assert_int_equal(sn_graph_set_inputs(t->g, list, n + 1), SETSUNA_OK);
     return v;
@@ -58,31 +63,50 @@ static const sn_op *pass_graph_ctx(pass_graph *t, const sn_node *n, sn_op_ctx *c
                      .op = op,
                      .n_in = n->n_in,
                      .n_out = n->n_out,
-                     .cpu = sn_cpu_detect(),
+                     .cpu = t->cpu,
                      .n_threads = 1,
                      .arena = t->arena,
+                     .store = t->store,
                      .err = err};
     for (uint32_t i = 0; i < n->n_in; i++)
         if (n->in[i] != SN_NONE) {
             const sn_value *v = &t->g->value[n->in[i]];
             c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst};
         }
-    c->out[0].present = true;
+    for (uint32_t i = 0; i < n->n_out; i++)
+        c->out[i].present = n->out[i] != SN_NONE;
     return op;
+}
+
+void pass_graph_infer_last(pass_graph *t)
+{
+    static sn_op_ctx c;
+    setsuna_error err = {0};
+    const sn_node *n = pass_graph_last(t);
+    const sn_op *o = pass_graph_ctx(t, n, &c, &err);
+    if (!o || o->infer(&c) != SETSUNA_OK)
+        fail_msg("%s: %s", err.where, err.text);
+    pass_graph_shape(t, n->out[0], &c.out[0].shape);
 }
 
 uint32_t pass_graph_node(pass_graph *t, const char *domain, const char *op, const uint32_t *in, uint32_t n_in)
 {
-    static sn_op_ctx c;
-    setsuna_error err = {0};
     uint32_t y = sn_graph_add_value(t->g, "", SETSUNA_F32);
-    sn_node *n = sn_graph_add_node(t->g, domain, op, domain[0] ? 1 : t->opset, op, in, n_in, &y, 1);
-    assert_non_null(n);
-    const sn_op *o = pass_graph_ctx(t, n, &c, &err);
-    if (!o || o->infer(&c) != SETSUNA_OK)
-        fail_msg("%s: %s", err.where, err.text);
-    pass_graph_shape(t, y, &c.out[0].shape);
+    assert_non_null(sn_graph_add_node(t->g, domain, op, domain[0] ? 1 : t->opset, op, in, n_in, &y, 1));
+    pass_graph_infer_last(t);
     return y;
+}
+
+uint32_t pass_graph_another_output(pass_graph *t, setsuna_shape shape)
+{
+    sn_node *n = pass_graph_last(t);
+    uint32_t v = sn_graph_add_value(t->g, "", SETSUNA_F32), *out = sn_arena_array(t->arena, n->n_out + 1, sizeof *out);
+    assert_non_null(out);
+    memcpy(out, n->out, n->n_out * sizeof *out);
+    out[n->n_out++] = v;
+    n->out = out;
+    pass_graph_shape(t, v, &shape);
+    return v;
 }
 
 uint32_t pass_graph_one(pass_graph *t, const char *op, uint32_t a)
@@ -103,7 +127,8 @@ sn_node *pass_graph_last(pass_graph *t)
 void pass_graph_output(pass_graph *t, uint32_t v)
 {
     uint32_t list[16], n = t->g->n_output;
-    memcpy(list, t->g->output, n * sizeof *list);
+    if (n)
+        memcpy(list, t->g->output, n * sizeof *list);
     list[n] = v;
     assert_int_equal(sn_graph_set_outputs(t->g, list, n + 1), SETSUNA_OK);
 }
@@ -111,7 +136,7 @@ void pass_graph_output(pass_graph *t, uint32_t v)
 bool pass_graph_pass(pass_graph *t, const sn_pass *pass)
 {
     sn_arena *scratch = sn_arena_create(sn_allocator_default());
-    sn_pass_ctx ctx = {.cpu = sn_cpu_detect(), .arena = scratch};
+    sn_pass_ctx ctx = {.cpu = t->cpu, .arena = scratch};
     bool changed = false;
     assert_int_equal(pass->run(t->g, &ctx, &changed), SETSUNA_OK);
     assert_int_equal(sn_graph_sort(t->g, NULL), SETSUNA_OK);
@@ -138,7 +163,10 @@ static void pass_graph_run_node(pass_graph *t, const sn_node *n, void **slot)
         fail_msg("%s: %s", err.where, err.text);
     sn_step s = {
         .in = n->in, .out = n->out, .n_in = n->n_in, .n_out = n->n_out, .n_parts = 1, .name = n->name, .op = n->op};
-    slot[n->out[0]] = pass_graph_alloc(t, &c.out[0].shape, &unused);
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        slot[n->out[i]] = pass_graph_alloc(t, &c.out[i].shape, &unused);
+        pass_graph_shape(t, n->out[i], &c.out[i].shape); /* of values that the pass made */
+    }
     if (op->bind(&c, &s) != SETSUNA_OK)
         fail_msg("%s: %s", err.where, err.text);
     sn_run r = {.slot = slot, .err = &err, .scratch = sn_arena_alloc_wide(t->arena, s.scratch_bytes)};

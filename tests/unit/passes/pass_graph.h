@@ -16,12 +16,15 @@
 #define SN_TESTS_PASS_GRAPH_H
 
 #include "ops/op.h"
+#include "ops/pack_store.h"
 #include "passes/pass.h"
 
 typedef struct pass_graph {
     sn_arena *arena;
     sn_graph *g;
+    sn_pack_store *store;
     int32_t opset;
+    sn_cpu_level cpu; /* the best this machine has, until changed */
 } pass_graph;
 
 void pass_graph_open(pass_graph *t, int32_t opset);
@@ -37,7 +40,9 @@ uint32_t pass_graph_node(pass_graph *t, const char *domain, const char *op, cons
 uint32_t pass_graph_one(pass_graph *t, const char *op, uint32_t a);
 uint32_t pass_graph_two(pass_graph *t, const char *op, uint32_t a, uint32_t b);
 sn_node *pass_graph_last(pass_graph *t);
-void pass_graph_output(pass_graph *t, uint32_t v); /* in the order of calls */
+void pass_graph_infer_last(pass_graph *t);                              /* again, with the attributes it has now */
+uint32_t pass_graph_another_output(pass_graph *t, setsuna_shape shape); /* of the last node */
+void pass_graph_output(pass_graph *t, uint32_t v);                      /* in the order of calls */
 
 /* Returns whether the pass changed something. */
 bool pass_graph_pass(pass_graph *t, const sn_pass *pass);

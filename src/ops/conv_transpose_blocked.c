@@ -1,0 +1,227 @@
+/* setsuna.ConvTranspose: upsampling by a kernel as large as its stride, over blocked channels (kernels/conv.h).
+ *
+ * Every output pixel has one tap then: tap (ky, kx) is a 1x1 convolution that makes each kh-th row and kw-th pixel.
+ *
+ *     X  f32, plain [N, C, H, W] or blocked;  W  f32 constant [C, M, kH, kW];  B, S  f32 constants [M], optional
+ *     Y  act(ConvTranspose(X, W * S) + B) * act_scale + act_shift, [N, M, H kH, W kW], blocked when block is b
+ *
+ * Where all taps of all outputs fit one block, they are the channels of one convolution, and its result is spread over
+ * a plain Y.
+ */
+#include "base/checked.h"
+#include "base/hash.h"
+#include "ops/conv_attr.h"
+#include "ops/conv_blocked.h"
+#include <string.h>
+
+typedef struct conv_up_param {
+    sn_conv conv; /* of one tap, or of all when spread */
+    sn_conv_table table;
+    const float *w, *bias;
+    int64_t kh, kw, taps, maps;
+    int64_t ih, iw;
+    bool spread, plain; /* Y is plain, and made from scratch: by spreading taps or by the reorder */
+    sn_conv_reorder out;
+    bool late; /* the activation of `end` is applied to Y, not to the convolution's lanes */
+    sn_conv_spec end;
+} conv_up_param;
+
+/* Everything about the node: the kernel's spec, and Y's shape. */
+static setsuna_status conv_up_read(sn_op_ctx *c, conv_up_param *p, sn_conv_spec *s, setsuna_shape *y)
+{
+    const setsuna_shape *w = &c->in[CONV_BLOCKED_W].shape;
+    setsuna_shape x;
+    int64_t block;
+    *s = (sn_conv_spec){.stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .group = 1, .kh = 1, .kw = 1};
+    if (w->rank != 4)
+        return sn_op_fail(c, SETSUNA_ESHAPE, "the weights have rank %d", (int)w->rank);
+    SN_TRY(sn_conv_blocked_constants(c, w->dim[1]));
+    SN_TRY(sn_conv_blocked_act(c, s));
+    sn_conv_table_init(&p->table, c->cpu);
+    int64_t b = p->table.limits.block;
+    SN_TRY(sn_conv_blocked_block(c, b, &block));
+    SN_TRY(sn_conv_blocked_input(c, w->dim[0], b, &x, &s->plain_in));
+    p->maps = w->dim[1], p->kh = w->dim[2], p->kw = w->dim[3];
+    if (p->maps < 1 || p->kh < 1 || p->kw < 1 || p->kh > INT32_MAX || p->kw > INT32_MAX)
+        return sn_op_fail(c, SETSUNA_ESHAPE, "the weights are empty or too large");
+    SN_TRY(sn_conv_blocked_fits(c, w));
+    setsuna_shape plain = {.rank = 4, .dim = {x.dim[0], p->maps}};
+    if (!sn_mul_i64(x.dim[2], p->kh, &plain.dim[2]) || !sn_mul_i64(x.dim[3], p->kw, &plain.dim[3]))
+        return sn_op_fail(c, SETSUNA_ELIMIT, "the output is too large");
+    setsuna_shape blocked = sn_conv_blocked_shape(&plain, b);
+    setsuna_shape padded = {.rank = 4, .dim = {blocked.dim[1] * b, w->dim[0], p->kh, p->kw}};
+    SN_TRY(sn_conv_blocked_fits(c, &blocked));
+    SN_TRY(sn_conv_blocked_fits(c, &padded));
+    *y = block ? blocked : plain;
+    p->taps = p->kh * p->kw;
+    p->spread = !block && p->taps <= b && p->maps * p->taps <= b;
+    s->n = x.dim[0], s->ic = x.dim[1], s->ih = s->oh = x.dim[2], s->iw = s->ow = x.dim[3];
+    p->ih = s->ih, p->iw = s->iw;
+    s->oc = p->spread ? p->maps * p->taps : p->maps;
+    s->step_h = p->spread ? 1 : p->kh, s->step_w = p->spread ? 1 : p->kw;
+    s->y_h = s->oh * s->step_h, s->y_w = s->ow * s->step_w;
+    return SETSUNA_OK;
+}
+
+static setsuna_status conv_up_infer(sn_op_ctx *c)
+{
+    conv_up_param p;
+    sn_conv_spec s;
+    setsuna_shape y;
+    SN_TRY(conv_up_read(c, &p, &s, &y));
+    sn_op_out(c, 0, SETSUNA_F32, &y);
+    return SETSUNA_OK;
+}
+
+typedef struct conv_up_pack {
+    const conv_up_param *p;
+    const void *w, *bias, *factor; /* the latter two with an element for each output of the convolution */
+} conv_up_pack;
+
+static void conv_up_fill_weights(void *dst, const void *arg)
+{
+    const conv_up_pack *k = arg;
+    const conv_up_param *p = k->p;
+    int64_t row = p->maps * p->taps;
+    for (int64_t t = 0; t < (p->spread ? 1 : p->taps); t++) {
+        sn_conv_weights from = {(const char *)k->w + t * 4, k->factor, p->spread ? 1 : p->taps, row, 1};
+        sn_conv_pack_weights(&p->conv, &from, (float *)dst + (size_t)t * sn_conv_weights_size(&p->conv));
+    }
+}
+
+static void conv_up_fill_bias(void *dst, const void *arg)
+{
+    const conv_up_pack *k = arg;
+    sn_conv_pack_bias(&k->p->conv, k->bias, dst);
+}
+
+/* A vector input, or NULL; when spread with each element repeated for all taps. */
+static setsuna_status conv_up_vector(sn_op_ctx *c, const conv_up_param *p, uint32_t i, const void **out)
+{
+    *out = sn_op_has(c, i) ? c->in[i].cst->t.data : NULL;
+    if (!*out || !p->spread)
+        return SETSUNA_OK;
+    float *wide = sn_op_param(c, (size_t)p->conv.s.oc * sizeof *wide);
+    if (!wide)
+        return SETSUNA_ENOMEM;
+    for (int64_t k = 0; k < p->conv.s.oc; k++)
+        memcpy(&wide[k], (const char *)*out + k / p->taps * 4, sizeof *wide);
+    *out = wide;
+    return SETSUNA_OK;
+}
+
+static setsuna_status conv_up_pack_all(sn_op_ctx *c, conv_up_param *p)
+{
+    const sn_conv *cv = &p->conv;
+    const sn_const *w = c->in[CONV_BLOCKED_W].cst;
+    const sn_const *b = sn_op_has(c, CONV_BLOCKED_B) ? c->in[CONV_BLOCKED_B].cst : NULL;
+    const sn_const *f = sn_op_has(c, CONV_BLOCKED_S) ? c->in[CONV_BLOCKED_S].cst : NULL;
+    conv_up_pack from = {.p = p, .w = w->t.data};
+    SN_TRY(conv_up_vector(c, p, CONV_BLOCKED_B, &from.bias));
+    SN_TRY(conv_up_vector(c, p, CONV_BLOCKED_S, &from.factor));
+    size_t images = p->spread ? 1 : (size_t)p->taps;
+    uint64_t layout[] = {(uint64_t)cv->limits.block, (uint64_t)cv->n_bundle, p->spread, (uint64_t)p->taps,
+                         (uint64_t)p->maps};
+    uint64_t key = sn_hash_u64(sn_hash_u64(sn_hash_str(0, "conv_up_bundles"), w->uid), f ? f->uid : 0);
+    const void *packed;
+    SN_TRY(sn_op_pack(c, sn_hash_bytes(key, layout, sizeof layout), images * sn_conv_weights_size(cv) * sizeof(float),
+                      conv_up_fill_weights, &from, (const sn_const *const[]){w, f}, 2, &packed));
+    p->w = packed;
+    key = sn_hash_u64(sn_hash_str(0, "conv_up_bias"), b ? b->uid : 0);
+    SN_TRY(sn_op_pack(c, sn_hash_bytes(key, layout, sizeof layout), sn_conv_bias_size(cv) * sizeof(float),
+                      conv_up_fill_bias, &from, &b, 1, &packed));
+    p->bias = packed;
+    return SETSUNA_OK;
+}
+
+/* ---- run time ------------------------------------------------------------------------------------ */
+
+typedef struct conv_up_call {
+    const conv_up_param *p;
+    sn_conv_io io;
+    float *plain;
+} conv_up_call;
+
+static void conv_up_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_up_call *q = arg;
+    const conv_up_param *p = q->p;
+    sn_conv_io io = q->io;
+    for (int64_t t = 0; t < (p->spread ? 1 : p->taps); t++) {
+        io.w = q->io.w + (size_t)t * sn_conv_weights_size(&p->conv);
+        io.y = q->io.y + (t / p->kw * p->conv.s.y_w + t % p->kw) * p->conv.limits.block;
+        p->table.dense(&p->conv, &io, part, n_parts);
+    }
+}
+
+static void conv_up_plain_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_up_call *q = arg;
+    q->p->table.from_blocked(&q->p->out, q->io.y, q->plain, part, n_parts);
+}
+
+/* Pixel (y, x) of the result holds a kh x kw patch of each map. */
+static void conv_up_spread_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_up_call *q = arg;
+    const conv_up_param *p = q->p;
+    const sn_conv_spec *s = &p->conv.s;
+    int64_t b = p->conv.limits.block, ih = p->ih, iw = p->iw, from, to;
+    sn_pool_range(s->n * p->maps * ih * p->kh, 1, part, n_parts, &from, &to);
+    for (int64_t i = from; i < to; i++) { /* a row of Y */
+        int64_t ky = i % p->kh, iy = i / p->kh % ih, map = i / p->kh / ih % p->maps, image = i / p->kh / ih / p->maps;
+        const float *x = q->io.y + (image * ih + iy) * iw * b + map * p->taps + ky * p->kw;
+        float *y = q->plain + i * iw * p->kw;
+        for (int64_t ix = 0; ix < iw && p->kw == 2; ix++)
+            memcpy(y + ix * 2, x + ix * b, 2 * sizeof *y);
+        for (int64_t ix = 0; ix < iw && p->kw != 2; ix++)
+            memcpy(y + ix * p->kw, x + ix * b, (size_t)p->kw * sizeof *y);
+        if (p->late)
+            p->table.finish(&p->end, y, iw * p->kw);
+    }
+}
+
+static setsuna_status conv_up_run(const sn_step *s, sn_run *r)
+{
+    const conv_up_param *p = s->param;
+    float *y = sn_out(s, r, 0);
+    conv_up_call q = {p, {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, NULL, p->plain ? r->scratch : y}, y};
+    sn_run_parallel(s, r, conv_up_part, &q);
+    if (p->plain)
+        sn_run_parallel(s, r, p->spread ? conv_up_spread_part : conv_up_plain_part, &q);
+    return SETSUNA_OK;
+}
+
+static setsuna_status conv_up_bind(sn_op_ctx *c, sn_step *s)
+{
+    conv_up_param *p = sn_op_param(c, sizeof *p);
+    sn_conv_spec spec;
+    setsuna_shape y;
+    if (!p)
+        return SETSUNA_ENOMEM;
+    SN_TRY(conv_up_read(c, p, &spec, &y));
+    p->end = spec;
+    p->late = p->spread && sn_conv_act_is_costly(spec.act);
+    if (p->late)
+        sn_conv_spec_open(&spec);
+    sn_conv_plan(&spec, &p->table.limits, &p->conv);
+    SN_TRY(conv_up_pack_all(c, p));
+    const sn_conv *cv = &p->conv;
+    double out = (double)cv->y_image * (double)spec.n;
+    s->param = p;
+    s->run = conv_up_run;
+    s->kernel = sn_conv_kernel_name(&p->table, cv);
+    s->flops = 2 * (double)spec.n * (double)(spec.ih * spec.iw) * (double)spec.ic * (double)(p->maps * p->taps);
+    s->bytes = 4 * (out + (double)cv->x_image * (double)spec.n);
+    s->n_parts = sn_conv_parts(cv, c->n_threads);
+    p->out = (sn_conv_reorder){spec.n, p->maps, spec.y_h * spec.y_w, cv->limits.block};
+    p->plain = y.rank == 4;
+    if (p->plain)
+        s->scratch_bytes = (size_t)(cv->y_image * spec.n) * sizeof(float);
+    return SETSUNA_OK;
+}
+
+const sn_op sn_ops_conv_transpose_blocked[] = {
+    {"setsuna", "ConvTranspose", 1, 0, 2, 4, 1, 1, 0, SN_CONV_BLOCKED_ATTRS, conv_up_infer, conv_up_bind},
+    {.name = NULL},
+};
