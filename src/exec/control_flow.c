@@ -596,6 +596,8 @@ static setsuna_status control_run_scan8(const sn_step *s, sn_run *r, sn_control_
     if (first.shape.rank < 2)
         return sn_run_fail(s, r, SETSUNA_ESHAPE, "scan inputs need a batch and a sequence axis");
     int64_t batch = first.shape.dim[0], longest = first.shape.dim[1];
+    if (batch == 0) /* nothing would set the outputs, whose types only a turn of the body tells */
+        return sn_run_fail(s, r, SETSUNA_ESHAPE, "the batch is empty, so that the shapes of the outputs are not known");
     if (longest > CONTROL_TRIPS_MAX ||
         (lens.dtype && (lens.dtype != SETSUNA_I64 || lens.size_bytes / 8 != (size_t)batch)))
         return sn_run_fail(s, r, SETSUNA_ESHAPE, "sequence lengths do not fit the scan inputs");

@@ -142,22 +142,41 @@ static void test_more_shapes_than_are_kept(void **state)
     rig_close(&r);
 }
 
-/* Planning and closing thousands of segments must not use the stack in proportion. */
+static void chain_open(graph_rig *r, int segments, size_t limit_bytes)
+{
+    rig_open(r, 13);
+    r->env.memory_limit_bytes = limit_bytes;
+    uint32_t y = rig_input(r, "x", SETSUNA_F32);
+    for (int i = 0; i < segments; i++)
+        y = compact(r, y);
+    rig_outputs(r, &y, 1);
+    rig_start(r);
+}
+
+/* Planning, running and closing a thousand segments must not use the stack in proportion. */
 static void test_a_long_chain_of_segments(void **state)
 {
     (void)state;
-    enum { SEGMENTS = 800 };
     graph_rig r;
-    rig_open(&r, 13);
-    uint32_t y = rig_input(&r, "x", SETSUNA_F32);
-    for (int i = 0; i < SEGMENTS; i++)
-        y = compact(&r, y);
-    rig_outputs(&r, &y, 1);
-    rig_start(&r);
+    chain_open(&r, 1000, (size_t)2 << 30);
     for (int i = 0; i < 2; i++) {
         setsuna_tensor in = rig_tensor(SETSUNA_F32, (float[]){1, 0, 2, 3}, 1, 4), out;
         RIG_OK(&r, rig_run(&r, &in, &out));
         rig_assert_f32(&out, (float[]){1, 2, 3}, 3);
+    }
+    rig_close(&r);
+}
+
+/* Plans grow with the square of the number of segments; the limit holds for them too. */
+static void test_a_chain_beyond_the_memory_limit(void **state)
+{
+    (void)state;
+    graph_rig r;
+    chain_open(&r, 3000, 16 << 20);
+    for (int i = 0; i < 2; i++) {
+        setsuna_tensor in = rig_tensor(SETSUNA_F32, (float[]){1, 0, 2, 3}, 1, 4), out;
+        assert_int_equal(rig_run(&r, &in, &out), SETSUNA_ELIMIT);
+        assert_non_null(strstr(r.err.text, "segments"));
     }
     rig_close(&r);
 }
@@ -171,9 +190,13 @@ int main(int argc, char **argv)
         execv("/proc/self/exe", args);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_run_has_its_own_shape), cmocka_unit_test(test_a_shape_from_a_value),
-        cmocka_unit_test(test_constants_are_folded),        cmocka_unit_test(test_runs_allocate_nothing_once_seen),
-        cmocka_unit_test(test_more_shapes_than_are_kept),   cmocka_unit_test(test_a_long_chain_of_segments),
+        cmocka_unit_test(test_every_run_has_its_own_shape),
+        cmocka_unit_test(test_a_shape_from_a_value),
+        cmocka_unit_test(test_constants_are_folded),
+        cmocka_unit_test(test_runs_allocate_nothing_once_seen),
+        cmocka_unit_test(test_more_shapes_than_are_kept),
+        cmocka_unit_test(test_a_long_chain_of_segments),
+        cmocka_unit_test(test_a_chain_beyond_the_memory_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

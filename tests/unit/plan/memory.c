@@ -20,6 +20,7 @@ typedef struct dag_value {
     int32_t *data;        /* what it must hold */
     uint32_t root;        /* the value whose bytes it may share as an alias; itself otherwise */
     uint32_t first, last; /* of the root: steps of the plan */
+    bool inplace;         /* the operator that makes it may write over its inputs */
     size_t where;
 } dag_value;
 
@@ -78,10 +79,47 @@ static int32_t dag_apply(uint32_t op, int32_t a, int32_t b)
     }
 }
 
+/* a in reverse, which cannot be done in place. */
+static void dag_reverse(dag *d, uint32_t a)
+{
+    int64_t index[DAG_ELEMENTS_MAX], n;
+    if (d->value[a].shape != 0)
+        a = dag_alias(d, a, 0);
+    const dag_value *x = &d->value[a];
+    n = (int64_t)dag_elements(x);
+    for (int64_t i = 0; i < n; i++)
+        index[i] = n - 1 - i;
+    uint32_t y = dag_add(d, rig_two(&d->rig, "Gather", x->v, rig_ints(&d->rig, index, n)), x->class, 0, SN_NONE);
+    for (int64_t i = 0; i < n; i++)
+        d->value[y].data[i] = x->data[n - 1 - i];
+}
+
+/* The greatest element of a: one buffer small, the other large. */
+static void dag_reduce(dag *d, uint32_t a)
+{
+    enum { SCALARS = DAG_CLASSES - 1 };
+    uint32_t v;
+    sn_node *n = rig_node_many(&d->rig, "ReduceMax", &d->value[a].v, 1, &v, 1);
+    assert_true(sn_node_add_int(d->rig.g, n, "keepdims", 0));
+    uint32_t y = dag_add(d, v, SCALARS, 1, SN_NONE);
+    d->value[y].data[0] = d->value[a].data[0];
+    for (size_t i = 1; i < dag_elements(&d->value[a]); i++)
+        if (d->value[a].data[i] > d->value[y].data[0])
+            d->value[y].data[0] = d->value[a].data[i];
+}
+
 static void dag_node(dag *d)
 {
     static const char *const name[] = {"Add", "Sub", "Max", "Min", "Neg", "Abs"};
-    uint32_t a = dag_random(d, d->n), op = dag_random(d, 8);
+    uint32_t a = dag_random(d, d->n), op = dag_random(d, 12);
+    if (op >= 10) {
+        dag_reverse(d, a);
+        return;
+    }
+    if (op == 9) {
+        dag_reduce(d, a);
+        return;
+    }
     if (op >= 6) {
         dag_alias(d, a, (int)dag_random(d, DAG_SHAPES));
         return;
@@ -193,6 +231,7 @@ static void dag_check_lifetimes(dag *d, const sn_plan *p)
         x->first = (uint32_t)s;
         x->last = (uint32_t)s;
         x->where = p->slot[out].where;
+        x->inplace = (sn_op_find("", p->step[s].op, d->rig.opset)->flags & SN_OP_INPLACE) != 0;
     }
     for (uint32_t k = 0; k < p->n_output; k++)
         d->value[dag_of_slot(d, p, p->output[k])->root].last = (uint32_t)p->n_step;
@@ -202,7 +241,7 @@ static void dag_check_lifetimes(dag *d, const sn_plan *p)
             if (i == j || a->first == SN_NONE || b->first == SN_NONE || b->first < a->first || b->first > a->last)
                 continue;
             size_t a_end = a->where + dag_elements(a) * 4, b_end = b->where + dag_elements(b) * 4;
-            bool over_dying_input = b->first == a->last && b->where == a->where && a_end == b_end;
+            bool over_dying_input = b->inplace && b->first == a->last && b->where == a->where && a_end == b_end;
             if (a->where < b_end && b->where < a_end && !over_dying_input)
                 fail_msg("values %u (steps %u-%u) and %u (%u-%u) overlap", i, a->first, a->last, j, b->first, b->last);
         }
