@@ -122,6 +122,17 @@ typedef void sn_conv_reorder_fn(const sn_conv_reorder *r, const float *x, float 
 /* y: px pixels of one block, from n pieces that do not overlap in it; lanes that no piece makes are unspecified. */
 typedef void sn_conv_join_fn(const sn_conv_piece *piece, int32_t n, int32_t block, int64_t px, float *y);
 
+/* Weights as a model has them: w (oc, ic/group, kh, kw) and factor (oc), which may be misaligned; w_out and w_in are
+ * the distances between output and input channels of w in elements (a transposed convolution's weights are (ic, oc, kh,
+ * kw)); w_tap between taps, which follow each other row by row. factor may be NULL. */
+typedef struct sn_conv_weights {
+    const void *w, *factor;
+    int64_t w_out, w_in, w_tap;
+} sn_conv_weights;
+
+/* Weights of a Winograd convolution; dst as for sn_conv_pack_weights. */
+typedef void sn_conv_pack_fn(const sn_conv *cv, const sn_conv_weights *from, float *dst);
+
 /* Applies the activation, scale and shift of s to n sums in place. */
 typedef void sn_conv_finish_fn(const sn_conv_spec *s, float *y, int64_t n);
 
@@ -129,9 +140,10 @@ typedef void sn_conv_finish_fn(const sn_conv_spec *s, float *y, int64_t n);
 typedef struct sn_conv_table {
     sn_cpu_level level; /* whose tiling limits these are */
     sn_conv_limits limits;
-    sn_conv_fn *dense;                /* everything that is not depthwise, groups included */
-    sn_conv_fn *depthwise;            /* group == ic == oc */
-    sn_conv_fn *winograd;             /* NULL where limits say so */
+    sn_conv_fn *dense;     /* everything that is not depthwise, groups included */
+    sn_conv_fn *depthwise; /* group == ic == oc */
+    sn_conv_fn *winograd;  /* NULL where limits say so */
+    sn_conv_pack_fn *pack_winograd;
     sn_conv_reorder_fn *to_blocked;   /* lanes past C become 0 */
     sn_conv_reorder_fn *from_blocked; /* x blocked, y plain */
     sn_conv_join_fn *join;
@@ -179,13 +191,8 @@ static inline sn_conv_fn *sn_conv_kernel(const sn_conv_table *t, const sn_conv *
 size_t sn_conv_weights_size(const sn_conv *cv);
 size_t sn_conv_bias_size(const sn_conv *cv);
 
-/* dst: zeroed, sn_conv_weights_size elements. w (oc, ic/group, kh, kw) and factor (oc) may be misaligned; w_out and
- * w_in are the distances between output and input channels of w in elements (a transposed convolution's weights are
- * (ic, oc, kh, kw)); w_tap between taps, which follow each other row by row. factor may be NULL. */
-typedef struct sn_conv_weights {
-    const void *w, *factor;
-    int64_t w_out, w_in, w_tap;
-} sn_conv_weights;
+/* For convolutions that are not Winograd products (for those: table->pack_winograd). dst: zeroed, sn_conv_weights_size
+ * elements. */
 void sn_conv_pack_weights(const sn_conv *cv, const sn_conv_weights *from, float *dst);
 
 /* bias (oc), may be NULL and misaligned. dst: sn_conv_bias_size elements, zeroed. */

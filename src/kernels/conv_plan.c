@@ -315,12 +315,16 @@ static float conv_load(const void *base, int64_t index)
 static void conv_pack_channel(const sn_conv *cv, const sn_conv_weights *from, int64_t o, int64_t n, int64_t i,
                               float *dst, int64_t dst_tap)
 {
-    for (int64_t k = 0; k < cv->s.kh * cv->s.kw; k++)
-        for (int64_t lane = 0; lane < n; lane++) {
-            float factor = from->factor ? conv_load(from->factor, o + lane) : 1.0f;
-            int64_t at = (o + lane) * from->w_out + i * from->w_in + k * from->w_tap;
-            dst[k * dst_tap + lane] = conv_load(from->w, at) * factor;
-        }
+    const char *w = (const char *)from->w + (o * from->w_out + i * from->w_in) * 4;
+    const char *factor = from->factor ? (const char *)from->factor + o * 4 : NULL;
+    const int64_t taps = cv->s.kh * cv->s.kw, next = from->w_out * 4;
+    for (int64_t k = 0; k < taps; k++, w += from->w_tap * 4, dst += dst_tap) {
+        const char *at = w;
+        for (int64_t lane = 0; lane < n; lane++, at += next)
+            memcpy(dst + lane, at, sizeof *dst);
+        for (int64_t lane = 0; factor && lane < n; lane++)
+            dst[lane] *= conv_load(factor, lane);
+    }
 }
 
 static void conv_pack_bundle(const sn_conv *cv, const sn_conv_weights *from, int64_t bundle, float *dst)
@@ -343,39 +347,9 @@ static void conv_pack_bundle(const sn_conv *cv, const sn_conv_weights *from, int
     }
 }
 
-/* All 36 products' weights of one channel pair, G g G', at distance `product` from dst on. */
-static void conv_pack_wino_pair(const sn_conv_weights *from, int64_t o, int64_t i, float *dst, int64_t product)
-{
-    double g[3][3], t[SN_WINO_IN][3], factor = from->factor ? (double)conv_load(from->factor, o) : 1;
-    for (int k = 0; k < 9; k++)
-        g[k / 3][k % 3] = factor * (double)conv_load(from->w, o * from->w_out + i * from->w_in + k * from->w_tap);
-    for (int r = 0; r < SN_WINO_IN; r++)
-        for (int c = 0; c < 3; c++)
-            t[r][c] = sn_wino_g[r][0] * g[0][c] + sn_wino_g[r][1] * g[1][c] + sn_wino_g[r][2] * g[2][c];
-    for (int k = 0; k < SN_WINO_PRODUCTS; k++) {
-        const double *row = t[k / SN_WINO_IN], *col = sn_wino_g[k % SN_WINO_IN];
-        dst[k * product] = (float)(row[0] * col[0] + row[1] * col[1] + row[2] * col[2]);
-    }
-}
-
-static void conv_pack_winograd(const sn_conv *cv, const sn_conv_weights *from, float *dst)
-{
-    int64_t b = cv->limits.block, product = cv->out_blocks * b * cv->s.ic;
-    for (int64_t k = 0; k < cv->n_bundle; k++) {
-        int64_t block = sn_conv_bundle_begin(cv, k), width = (sn_conv_bundle_begin(cv, k + 1) - block) * b;
-        for (int64_t i = 0; i < cv->s.ic; i++)
-            for (int64_t lane = 0; lane < width && block * b + lane < cv->s.oc; lane++)
-                conv_pack_wino_pair(from, block * b + lane, i, dst + block * b * cv->s.ic + i * width + lane, product);
-    }
-}
-
 void sn_conv_pack_weights(const sn_conv *cv, const sn_conv_weights *from, float *dst)
 {
     int64_t b = cv->limits.block;
-    if (cv->winograd) {
-        conv_pack_winograd(cv, from, dst);
-        return;
-    }
     for (int64_t i = 0; !cv->depthwise && i < cv->n_bundle; i++)
         conv_pack_bundle(cv, from, i, dst);
     for (int64_t o = 0; cv->depthwise && o < cv->s.oc; o += b)

@@ -14,11 +14,4 @@
 
 enum { SN_WINO_OUT = 4, SN_WINO_IN = 6, SN_WINO_PRODUCTS = SN_WINO_IN * SN_WINO_IN };
 
-static const double sn_wino_g[SN_WINO_IN][3] = {{1 / 4.0, 0, 0},
-                                                {-1 / 6.0, -1 / 6.0, -1 / 6.0},
-                                                {-1 / 6.0, 1 / 6.0, -1 / 6.0},
-                                                {1 / 24.0, 1 / 12.0, 1 / 6.0},
-                                                {1 / 24.0, -1 / 12.0, 1 / 6.0},
-                                                {0, 0, 1}};
-
 #endif
