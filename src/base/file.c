@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/checked.h"
 #include "base/status.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,29 @@ setsuna_status sn_file_pread(int fd, void *dst, size_t size, uint64_t offset, co
     return SETSUNA_OK;
 }
 
+/* Private memory for size bytes, or NULL. Large files lie so that the system can use pages of 2 MiB: reading 100 MB
+ * into pages of 4 KiB costs 25,000 faults, more time than the copy itself. */
+static void *file_map(size_t size)
+{
+    const size_t huge = 2 << 20, page = 4096;
+    size_t spare = size >= 2 * huge ? huge - page : 0, mapped = (size + page - 1) & ~(page - 1), whole;
+    if (mapped < size || !sn_add_size(mapped, spare, &whole))
+        return NULL;
+    char *p = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    if (spare) {
+        size_t before = -(uintptr_t)p & (huge - 1);
+        if (before)
+            munmap(p, before);
+        if (before < spare)
+            munmap(p + before + mapped, spare - before);
+        p += before;
+        madvise(p, mapped, MADV_HUGEPAGE);
+    }
+    return p;
+}
+
 static setsuna_status file_read_range(int fd, uint64_t offset, size_t size, const char *path, sn_bytes *out,
                                       setsuna_error *err)
 {
@@ -42,8 +66,8 @@ static setsuna_status file_read_range(int fd, uint64_t offset, size_t size, cons
         *out = (sn_bytes){NULL, 0};
         return SETSUNA_OK;
     }
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
+    void *p = file_map(size);
+    if (!p)
         return sn_fail(err, SETSUNA_ENOMEM, path, "no memory for its %zu bytes", size);
     setsuna_status status = sn_file_pread(fd, p, size, offset, path, err);
     if (status != SETSUNA_OK) {
@@ -135,8 +159,8 @@ setsuna_status sn_bytes_copy(const void *data, size_t size, sn_bytes *out, setsu
         *out = (sn_bytes){NULL, 0};
         return SETSUNA_OK;
     }
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
+    void *p = file_map(size);
+    if (!p)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for %zu bytes", size);
     memcpy(p, data, size);
     *out = (sn_bytes){p, size};

@@ -43,6 +43,7 @@ struct sn_control_state {
     sn_exec *exec[2];
     setsuna_tensor *in, *out; /* arguments of the body: as many as the largest subgraph needs */
     control_buffer *carry;    /* n_state */
+    control_buffer *next;     /* n_state: what carry becomes after the turn */
     control_buffer *stack;    /* n_scan_out: what was stacked so far */
     control_buffer *slice;    /* n_scan: slices along an inner axis */
     uint32_t n_carry, n_stack, n_slice;
@@ -210,6 +211,7 @@ void sn_control_state_destroy(sn_control_state *c)
     sn_exec_destroy(c->exec[0]);
     sn_exec_destroy(c->exec[1]);
     control_buffers_free(a, c->carry, c->n_carry);
+    control_buffers_free(a, c->next, c->n_carry);
     control_buffers_free(a, c->stack, c->n_stack);
     control_buffers_free(a, c->slice, c->n_slice);
     sn_free(a, c->in);
@@ -240,9 +242,10 @@ static setsuna_status control_state(const sn_step *s, sn_run *r, sn_control_stat
     c->in = sn_alloc_zero(a, n_in * sizeof *c->in);
     c->out = sn_alloc_zero(a, n_out * sizeof *c->out);
     c->carry = sn_alloc_zero(a, (p->n_state + 1) * sizeof *c->carry);
+    c->next = sn_alloc_zero(a, (p->n_state + 1) * sizeof *c->next);
     c->stack = sn_alloc_zero(a, (p->n_scan_out + 1) * sizeof *c->stack);
     c->slice = sn_alloc_zero(a, (p->n_scan + 1) * sizeof *c->slice);
-    if (!c->in || !c->out || !c->carry || !c->stack || !c->slice) {
+    if (!c->in || !c->out || !c->carry || !c->next || !c->stack || !c->slice) {
         sn_control_state_destroy(c);
         *at = NULL;
         return sn_run_fail(s, r, SETSUNA_ENOMEM, "out of memory");
@@ -312,6 +315,18 @@ static setsuna_status control_keep(const sn_step *s, sn_run *r, control_buffer *
         memcpy(b->data, t->data, t->size_bytes);
     b->t = *t;
     b->t.data = b->data;
+    return SETSUNA_OK;
+}
+
+/* The states that the body made are the next turn's. They may lie in the ones it was given, in any order (a body that
+ * swaps two), so these stay as they are until all are copied. */
+static setsuna_status control_carry(const sn_step *s, sn_run *r, sn_control_state *c, const setsuna_tensor *made)
+{
+    for (uint32_t k = 0; k < c->n_carry; k++)
+        SN_TRY(control_keep(s, r, &c->next[k], &made[k]));
+    control_buffer *old = c->carry;
+    c->carry = c->next;
+    c->next = old;
     return SETSUNA_OK;
 }
 
@@ -436,8 +451,7 @@ static setsuna_status control_run_loop(const sn_step *s, sn_run *r, sn_control_s
         go = *(const uint8_t *)c->out[0].data;
         for (uint32_t k = 0; k < p->n_scan_out; k++)
             SN_TRY(control_append(s, r, &c->stack[k], &c->out[1 + p->n_state + k], turn));
-        for (uint32_t k = 0; k < p->n_state; k++)
-            SN_TRY(control_keep(s, r, &c->carry[k], &c->out[1 + k]));
+        SN_TRY(control_carry(s, r, c, c->out + 1));
     }
     for (uint32_t k = 0; k < s->n_out; k++) {
         if (k < p->n_state)
@@ -494,8 +508,7 @@ static setsuna_status control_scan_sequence(const sn_step *s, sn_run *r, sn_cont
         SN_TRY(control_call(s, r, c, 0, formal));
         for (uint32_t k = 0; k < p->n_scan_out; k++)
             SN_TRY(control_append(s, r, &c->stack[k], &c->out[p->n_state + k], turn));
-        for (uint32_t k = 0; k < p->n_state; k++)
-            SN_TRY(control_keep(s, r, &c->carry[k], &c->out[k]));
+        SN_TRY(control_carry(s, r, c, c->out));
     }
     return SETSUNA_OK;
 }
@@ -583,6 +596,8 @@ static setsuna_status control_run_scan8(const sn_step *s, sn_run *r, sn_control_
     if (first.shape.rank < 2)
         return sn_run_fail(s, r, SETSUNA_ESHAPE, "scan inputs need a batch and a sequence axis");
     int64_t batch = first.shape.dim[0], longest = first.shape.dim[1];
+    if (batch == 0) /* nothing would set the outputs, whose types only a turn of the body tells */
+        return sn_run_fail(s, r, SETSUNA_ESHAPE, "the batch is empty, so that the shapes of the outputs are not known");
     if (longest > CONTROL_TRIPS_MAX ||
         (lens.dtype && (lens.dtype != SETSUNA_I64 || lens.size_bytes / 8 != (size_t)batch)))
         return sn_run_fail(s, r, SETSUNA_ESHAPE, "sequence lengths do not fit the scan inputs");

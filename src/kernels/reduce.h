@@ -9,7 +9,8 @@
  *
  * Numerics: sums are made of many partial sums (class sum): |err| <= (K+2) u sum|x| holds with room, because no chain
  * of additions is longer than SN_REDUCE_CHAIN + n / SN_REDUCE_CHAIN. The order of additions depends on n and the level
- * only, not on the number of rows or threads. max and min are exact (the sign of a zero is not specified).
+ * only, not on the number of results, their place or the threads. Where partial sums may overflow (sum|x| beyond the
+ * largest f32), so may the result, in any order. max and min are exact (the sign of a zero is not specified).
  */
 #ifndef SN_KERNELS_REDUCE_H
 #define SN_KERNELS_REDUCE_H

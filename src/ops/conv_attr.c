@@ -106,9 +106,9 @@ static bool conv_attr_extent(sn_conv_attr *a, int32_t i, bool ceil_mode)
     int64_t room = in + a->pad_lo[i] + a->pad_hi[i] - window;
     if (room < 0)
         return false;
-    int64_t out = room / stride + 1;
-    if (ceil_mode && room % stride != 0 && out * stride < in + a->pad_lo[i])
-        out++;
+    int64_t out = room / stride + 1 + (ceil_mode && room % stride != 0);
+    if (ceil_mode && (out - 1) * stride >= in + a->pad_lo[i])
+        out--;
     a->out[i] = out;
     return true;
 }

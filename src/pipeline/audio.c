@@ -1,4 +1,5 @@
 #include "pipeline/audio.h"
+#include "pipeline/audio_ogg.h"
 #include <math.h>
 #include <samplerate.h>
 #include <sndfile.h>
@@ -45,7 +46,9 @@ static setsuna_status audio_sniff(const uint8_t *data, size_t size, setsuna_erro
 {
     if (audio_is_wav(data, size))
         return audio_check_wav(data, size, err);
-    if (size >= 4 && (memcmp(data, "fLaC", 4) == 0 || memcmp(data, "OggS", 4) == 0))
+    if (size >= 4 && memcmp(data, "OggS", 4) == 0)
+        return sn_audio_check_ogg(data, size, err);
+    if (size >= 4 && memcmp(data, "fLaC", 4) == 0)
         return SETSUNA_OK;
     return sn_fail(err, SETSUNA_EINPUT, NULL, "not a WAV, FLAC or Ogg file; convert it to one of these");
 }
@@ -244,7 +247,7 @@ static void reader_destroy(audio_reader *r)
 setsuna_status sn_audio_decode(const sn_allocator *a, const void *data, size_t size, const sn_audio_options *options,
                                sn_audio *audio, setsuna_error *err)
 {
-    const sn_audio_options o = options ? *options : (sn_audio_options){.quality = SN_AUDIO_MEDIUM};
+    const sn_audio_options o = options ? *options : (sn_audio_options){0};
     if ((o.rate_hz && (o.rate_hz < SN_AUDIO_RATE_MIN || o.rate_hz > SN_AUDIO_RATE_MAX)) ||
         (unsigned)o.quality > SN_AUDIO_BEST)
         return sn_fail(err, SETSUNA_EINVAL, NULL, "%u samples a second; from %d to %d can be made", o.rate_hz,

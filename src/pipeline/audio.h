@@ -48,7 +48,8 @@ typedef struct sn_audio_options {
  * keeps time: sample k lies at k / rate_hz, without delay.
  *
  * Returns OK; EINPUT (not one of the formats, or damaged: data that ends before the header says it does, and samples
- * that are no numbers, count); ELIMIT (rate, channels or length); EINVAL (options); ENOMEM.
+ * that are no numbers, count); ELIMIT (rate, channels or length); EUNSUPPORTED (Ogg of another codec or of
+ * several streams); EINVAL (options); ENOMEM.
  * On failure the contents of *audio are undefined, but it may be reused and must be freed as before. */
 setsuna_status sn_audio_decode(const sn_allocator *a, const void *data, size_t size, const sn_audio_options *options,
                                sn_audio *audio, setsuna_error *err);

@@ -26,7 +26,7 @@ typedef struct sn_ctc_options {
     bool logits; /* the values are not probabilities yet; scores are softmax values then */
     /* Recognisers see a narrow gap between two words, but are often not sure enough to say so: the best class stays the
      * blank. Where this is above 0, a space (the last class) is put between two characters if its probability reaches
-     * this at any step from the one that shows the first to the one that shows the second. */
+     * this at any step after the one that first shows the first, up to the one that shows the second. */
     float space_threshold;
 } sn_ctc_options;
 

@@ -200,34 +200,35 @@ static const uint8_t draw_font[96][7] = {
 };
 /* clang-format on */
 
-/* The glyph of the character at *utf8, which moves past it. Bytes that continue no character count as one. */
-static const uint8_t *draw_next_glyph(const char **utf8)
+/* The glyph of the character at *utf8, which moves past it, and the rows that it hangs below the others. Bytes that
+ * continue no character count as one. */
+static const uint8_t *draw_next_glyph(const char **utf8, int32_t *drop_out)
 {
     uint8_t c = (uint8_t) * (*utf8)++;
     if (c >= 0x80)
         while (((uint8_t) * *utf8 & 0xc0) == 0x80)
             (*utf8)++;
+    *drop_out = c == 'g' || c == 'j' || c == 'p' || c == 'q' || c == 'y' || c == ',' || c == ';';
     return draw_font[c >= 0x20 && c < 0x7f ? c - 0x20 : 95];
 }
 
 int32_t sn_draw_text_length(const char *utf8)
 {
-    int32_t n = 0;
-    while (*utf8 && n < SN_DRAW_REACH) {
-        draw_next_glyph(&utf8);
-        n++;
-    }
+    int32_t n = 0, drop;
+    for (; *utf8 && n < SN_DRAW_REACH; n++)
+        draw_next_glyph(&utf8, &drop);
     return n;
 }
 
 void sn_draw_text(sn_image *image, int32_t x, int32_t y, const char *utf8, int32_t scale, sn_color color)
 {
     for (; *utf8 && x < image->width; x += SN_FONT_WIDTH * scale) {
-        const uint8_t *glyph = draw_next_glyph(&utf8);
+        int32_t drop;
+        const uint8_t *glyph = draw_next_glyph(&utf8, &drop);
         for (int32_t row = 0; row < 7; row++)
             for (int32_t column = 0; column < 5; column++)
                 if (glyph[row] >> (4 - column) & 1)
-                    sn_draw_fill(image, x + column * scale, y + (row + 1) * scale, scale, scale, color);
+                    sn_draw_fill(image, x + column * scale, y + (row + 1 + drop) * scale, scale, scale, color);
     }
 }
 

@@ -268,7 +268,9 @@ setsuna_status sn_fit_geometry_compute(const sn_fit_options *o, int32_t src_widt
     case SN_FIT_LIMIT: fit_limit(o, src_width, src_height, &g); break;
     case SN_FIT_HEIGHT: fit_height(o, src_width, src_height, &g); break;
     }
-    if (g.canvas_width > SN_IMAGE_SIDE_MAX || g.canvas_height > SN_IMAGE_SIDE_MAX)
+    uint64_t pixels_max = o->pixels_max ? o->pixels_max : SN_IMAGE_PIXELS_DEFAULT;
+    if (g.canvas_width > SN_IMAGE_SIDE_MAX || g.canvas_height > SN_IMAGE_SIDE_MAX ||
+        (uint64_t)g.canvas_width * (uint64_t)g.canvas_height > pixels_max)
         return sn_fail(err, SETSUNA_ELIMIT, NULL, "resizing %d x %d pixels as asked gives %d x %d; set a smaller limit",
                        src_width, src_height, g.canvas_width, g.canvas_height);
     g.to_source = (sn_transform){(float)g.src_width / (float)g.width, (float)src_height / (float)g.height, (float)g.x,

@@ -47,6 +47,7 @@ typedef struct sn_fit_options {
     int32_t min_width, max_width; /* HEIGHT: canvas width; max_width 0 for SN_IMAGE_SIDE_MAX */
     bool cut;                     /* HEIGHT: what is wider than max_width is cut off on the right, not squeezed */
     uint8_t fill[4];              /* LETTERBOX, HEIGHT */
+    uint64_t pixels_max;          /* a canvas of more pixels is refused; 0: SN_IMAGE_PIXELS_DEFAULT */
 } sn_fit_options;
 
 /* Where the resized picture lies in the canvas, and the way back from the canvas to the source. */

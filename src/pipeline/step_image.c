@@ -100,7 +100,6 @@ static const sn_pipe_field resize_fields[] = {
 
 static setsuna_status resize_create(sn_pipe_step *step, sn_pipe_build *build, setsuna_error *err)
 {
-    (void)build;
     step_resize *s = step->self;
     if (s->fill.n != 1 && s->fill.n != 3)
         return sn_yaml_fail(err, SETSUNA_EINPUT, sn_yaml_get(step->node, "fill"),
@@ -114,7 +113,8 @@ static setsuna_status resize_create(sn_pipe_step *step, sn_pipe_build *build, se
                                   .multiple = s->multiple,
                                   .min_width = s->min_width,
                                   .max_width = s->max_width,
-                                  .cut = s->cut};
+                                  .cut = s->cut,
+                                  .pixels_max = sn_pipe_build_pixels_max(build)};
     for (int i = 0; i < 3; i++)
         s->options.fill[i] = (uint8_t)s->fill.v[s->fill.n == 3 ? i : 0];
     if ((s->fit == SN_FIT_STRETCH || s->fit == SN_FIT_LETTERBOX) && (s->width < 1 || s->height < 1))

@@ -383,7 +383,8 @@ static setsuna_status cast_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_e
     step_cast *s = step->self;
     const setsuna_tensor *t = &s->from->tensor.t;
     setsuna_dtype dtype = cast_dtypes[s->type];
-    if (t->dtype == SETSUNA_C64 || t->dtype == SETSUNA_C128 || setsuna_dtype_size(t->dtype) == 0)
+    if (t->dtype == SETSUNA_C64 || t->dtype == SETSUNA_C128 || t->dtype == SETSUNA_STRING ||
+        setsuna_dtype_size(t->dtype) == 0)
         return sn_pipe_step_fail(step, SETSUNA_ESHAPE, err, "'%s' is %s, which cannot be cast", s->from->name,
                                  setsuna_dtype_name(t->dtype));
     SN_TRY(tensor_reserve(step, s->to, dtype, &t->shape, err));

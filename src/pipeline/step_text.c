@@ -211,6 +211,18 @@ static void draw_caption(const step_draw *s, const char *name, float score, char
         snprintf(buf + len, cap - (size_t)len, "%s%.0f %%", len ? " " : "", (double)(score * 100.0f));
 }
 
+/* A label above the upper edge of a box, tilted or not. */
+static void draw_caption_at(sn_image *image, const sn_box *b, const char *caption, int32_t scale, sn_color color)
+{
+    sn_point at = b->corner[0];
+    float width = (float)(sn_draw_text_length(caption) * SN_FONT_WIDTH * scale), edge = b->corner[1].x - at.x;
+    float rise = edge > 0.0f ? (b->corner[1].y - at.y) * (width < edge ? width / edge : 1.0f) : 0.0f;
+    if (rise < 0.0f)
+        at.y += rise;
+    at.y -= (float)scale;
+    sn_draw_label(image, at, caption, scale, color);
+}
+
 static void draw_box(const step_draw *s, sn_image *image, const sn_box *b, int32_t scale)
 {
     sn_color color = sn_draw_palette(b->class_id < 0 ? 0 : b->class_id);
@@ -223,7 +235,7 @@ static void draw_box(const step_draw *s, sn_image *image, const sn_box *b, int32
     bool named = b->class_id >= 0 && (uint32_t)b->class_id < s->labels.n;
     draw_caption(s, named ? s->labels.item[b->class_id] : NULL, b->score, caption, sizeof caption);
     if (caption[0])
-        sn_draw_label(image, b->corner[0], caption, scale, color);
+        draw_caption_at(image, b, caption, scale, color);
 }
 
 static setsuna_status draw_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_error *err)
@@ -241,8 +253,8 @@ static setsuna_status draw_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_e
     for (size_t i = 0; s->text && s->boxes && i < s->text->text.n; i++) {
         const sn_text_line *l = &s->text->text.item[i];
         if (l->box >= 0 && (size_t)l->box < s->boxes->boxes.n)
-            sn_draw_label(image, s->boxes->boxes.item[l->box].corner[0], s->text->text.bytes + l->begin, scale,
-                          sn_draw_palette(1));
+            draw_caption_at(image, &s->boxes->boxes.item[l->box], s->text->text.bytes + l->begin, scale,
+                            sn_draw_palette(1));
     }
     for (size_t i = 0; s->classes && i < s->classes->classes.n; i++) {
         const sn_class *c = &s->classes->classes.item[i];

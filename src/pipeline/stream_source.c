@@ -25,7 +25,8 @@ static const sn_pipe_field decode_audio_fields[] = {
     {"rate", SN_FIELD_INT, offsetof(stream_decode, rate), .min = SN_AUDIO_RATE_MIN, .max = SN_AUDIO_RATE_MAX,
      .help = "samples a second to bring it to"},
     {"quality", SN_FIELD_CHOICE, offsetof(stream_decode, quality), .choices = decode_audio_qualities,
-     .fallback = "medium", .help = "of the change of rate"},
+     .fallback = "fast",
+     .help = "of the change of rate: fast is below the noise of 16 bits and keeps the lower 80 % of the band"},
 };
 
 static setsuna_status decode_audio_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_error *err)
@@ -61,7 +62,7 @@ const sn_pipe_step_type sn_pipe_decode_audio = {
 typedef struct stream_frames {
     sn_pipe_slot *from, *to, *begin, *end;
     int32_t length, hop, context;
-    float pad_s;
+    float pad_begin_s, pad_end_s;
     uint64_t next; /* frame of the next pass */
 } stream_frames;
 
@@ -81,8 +82,10 @@ static const sn_pipe_field frames_fields[] = {
      .help = "samples from the begin of a frame to that of the next, at most length; 0: length"},
     {"context", SN_FIELD_INT, offsetof(stream_frames, context), .min = 0, .max = FRAMES_SAMPLES_MAX, .fallback = "0",
      .help = "samples before the frame that are put in front of it, zeros at the start"},
-    {"pad", SN_FIELD_FLOAT, offsetof(stream_frames, pad_s), .min = 0, .max = 60, .fallback = "0",
-     .help = "seconds of silence put before and after the sound"},
+    {"pad_begin", SN_FIELD_FLOAT, offsetof(stream_frames, pad_begin_s), .min = 0, .max = 60, .fallback = "0",
+     .help = "seconds of silence put before the sound"},
+    {"pad_end", SN_FIELD_FLOAT, offsetof(stream_frames, pad_end_s), .min = 0, .max = 60, .fallback = "0",
+     .help = "seconds of silence put after it"},
 };
 
 static setsuna_status frames_create(sn_pipe_step *step, sn_pipe_build *build, setsuna_error *err)
@@ -100,6 +103,12 @@ static setsuna_status frames_create(sn_pipe_step *step, sn_pipe_build *build, se
 static void frames_reset(sn_pipe_step *step)
 {
     ((stream_frames *)step->self)->next = 0;
+}
+
+/* Seconds of silence as samples. */
+static uint64_t frames_pad(const stream_frames *s, float seconds)
+{
+    return (uint64_t)llround((double)seconds * s->from->audio.rate_hz);
 }
 
 /* Frames that a sound of n samples has: one, and as many more as bring new samples. */
@@ -144,8 +153,8 @@ static double frames_time(const stream_frames *s, int64_t at)
 static setsuna_status frames_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_error *err)
 {
     stream_frames *s = step->self;
-    uint64_t lead = (uint64_t)llround((double)s->pad_s * s->from->audio.rate_hz);
-    uint64_t n_frames = s->from->audio.n ? frames_count(s, s->from->audio.n + 2 * lead) : 0;
+    uint64_t lead = frames_pad(s, s->pad_begin_s), tail = frames_pad(s, s->pad_end_s);
+    uint64_t n_frames = s->from->audio.n ? frames_count(s, lead + s->from->audio.n + tail) : 0;
     if (s->next >= n_frames) { /* an empty sound has no frame */
         pass->stop = true;
         return SETSUNA_OK;

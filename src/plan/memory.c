@@ -325,7 +325,7 @@ static setsuna_status mem_init(mem *m)
     m->slot = sn_arena_array(a, g->n_value, 4);
     m->dynamic = sn_arena_array(a, g->n_value, 1);
     m->is_input = sn_arena_array(a, g->n_value, 1);
-    m->plan->slot = sn_arena_array(m->plan->arena, g->n_value, sizeof *m->plan->slot);
+    m->plan->slot = sn_arena_array(a, g->n_value, sizeof *m->plan->slot); /* moved when they are counted */
     if (!m->root || !m->last || !m->first || !m->slot || !m->dynamic || !m->is_input || !m->plan->slot)
         return SETSUNA_ENOMEM;
     for (uint32_t v = 0; v < g->n_value; v++) {
@@ -358,6 +358,12 @@ setsuna_status sn_plan_memory(sn_build *b, sn_plan *plan, const sn_node *const *
     mem_roots(&m, node, is_alias, n_node);
     SN_TRY(mem_arena(&m, offset_of));
     SN_TRY(mem_slots(&m, packed, offset_of, input_of));
+    sn_slot *slot = sn_arena_array(plan->arena, plan->n_slot, sizeof *slot);
+    if (!slot)
+        return SETSUNA_ENOMEM;
+    if (plan->n_slot)
+        memcpy(slot, plan->slot, plan->n_slot * sizeof *slot);
+    plan->slot = slot;
     mem_release_packed(&m, node, is_alias, n_node, packed);
     return SETSUNA_OK;
 }

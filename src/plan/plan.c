@@ -14,6 +14,7 @@ struct sn_module {
     sn_plan *plans;
     uint32_t n_plans;
     pthread_mutex_t lock; /* guards plans */
+    size_t chain_bytes;   /* of the plans of the segments before this one */
     sn_module *doomed;    /* while being destroyed: the next to go */
 };
 
@@ -99,11 +100,12 @@ bool sn_plan_matches(const sn_plan *plan, const setsuna_tensor *inputs)
 /* The working copy: what earlier inference or the file claimed about shapes is forgotten, inputs get the ones given. */
 static setsuna_status plan_start(sn_build *b, const sn_module *m, const setsuna_tensor *inputs, sn_plan *plan)
 {
-    sn_graph *g = b->graph = sn_graph_clone(m->graph, b->arena);
+    sn_graph *g = b->graph = sn_graph_clone(m->graph, b->scratch);
     plan->n_input = m->graph->n_input;
     plan->key = sn_arena_array(b->arena, plan->n_input, sizeof *plan->key);
     if (!g || !plan->key)
         return SETSUNA_ENOMEM;
+    g->arena = b->arena; /* steps keep names, attributes and constants that are made from here on, but not the graph */
     for (size_t v = 0; v < g->n_value; v++)
         if (!g->value[v].cst) {
             g->value[v].has_shape = false;
@@ -244,6 +246,14 @@ static setsuna_status plan_make_in(sn_build *b, sn_module *m, const setsuna_tens
     SN_TRY(plan_bind(b, plan));
     for (uint32_t k = 0; rest && k < rest->n_input; k++)
         plan->boundary[k] = plan->output[k];
+    /* Each segment holds what is left of the graph: a file must not be able to multiply itself without end. */
+    size_t chain;
+    if (!sn_add_size(m->chain_bytes, sn_arena_size_bytes(b->arena), &chain) || chain > b->env->memory_limit_bytes)
+        return sn_fail(b->err, SETSUNA_ELIMIT, NULL,
+                       "the plans of this chain of segments need more than the memory limit of %zu bytes",
+                       b->env->memory_limit_bytes);
+    if (plan->rest)
+        plan->rest->chain_bytes = chain;
     return SETSUNA_OK;
 }
 

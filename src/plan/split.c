@@ -109,9 +109,45 @@ static uint32_t split_mark(const sn_build *b, uint8_t *cross)
     return n;
 }
 
+/* Keeps only the values that are read or made in g: a chain of segments would otherwise carry all values of the model
+ * through each of its graphs. *of_out: the new index of each old value, in scratch. */
+static setsuna_status split_compact(sn_graph *g, sn_arena *scratch, uint32_t **of_out)
+{
+    uint32_t *of = sn_arena_array(scratch, g->n_value, sizeof *of), n = 0;
+    uint8_t *used = sn_arena_array(scratch, g->n_value, 1);
+    if (!of || !used)
+        return SETSUNA_ENOMEM;
+    for (size_t i = 0; i < g->n_node; i++) {
+        const sn_node *node = &g->node[i];
+        for (uint32_t k = 0; k < node->n_in + node->n_out; k++) {
+            uint32_t v = k < node->n_in ? node->in[k] : node->out[k - node->n_in];
+            if (v != SN_NONE)
+                used[v] = 1;
+        }
+    }
+    for (uint32_t k = 0; k < g->n_input + g->n_output; k++)
+        used[k < g->n_input ? g->input[k] : g->output[k - g->n_input]] = 1;
+    for (size_t v = 0; v < g->n_value; v++)
+        if (used[v]) {
+            g->value[n] = g->value[v];
+            of[v] = n++;
+        }
+    g->n_value = n;
+    *of_out = of;
+    return SETSUNA_OK;
+}
+
+static void split_rename(const uint32_t *of, uint32_t *v, uint32_t n)
+{
+    for (uint32_t k = 0; k < n; k++)
+        if (v[k] != SN_NONE)
+            v[k] = of[v[k]];
+}
+
 static setsuna_status split_rest(sn_build *b, const uint32_t *boundary, uint32_t n_boundary, sn_graph **out)
 {
-    sn_graph *rest = sn_graph_clone(b->graph, b->arena);
+    sn_graph *rest = sn_graph_clone(b->graph, b->scratch);
+    uint32_t *of;
     if (!rest)
         return SETSUNA_ENOMEM;
     size_t kept = 0;
@@ -120,8 +156,15 @@ static setsuna_status split_rest(sn_build *b, const uint32_t *boundary, uint32_t
             rest->node[kept++] = rest->node[i];
     rest->n_node = kept;
     SN_TRY(sn_graph_set_inputs(rest, boundary, n_boundary));
-    *out = rest;
-    return SETSUNA_OK;
+    SN_TRY(split_compact(rest, b->scratch, &of));
+    for (size_t i = 0; i < rest->n_node; i++) {
+        split_rename(of, rest->node[i].in, rest->node[i].n_in);
+        split_rename(of, rest->node[i].out, rest->node[i].n_out);
+    }
+    split_rename(of, rest->input, rest->n_input);
+    split_rename(of, rest->output, rest->n_output);
+    *out = sn_graph_clone(rest, b->arena);
+    return *out ? SETSUNA_OK : SETSUNA_ENOMEM;
 }
 
 setsuna_status sn_split(sn_build *b, sn_graph **rest_out, bool **bind_out)

@@ -482,6 +482,67 @@ static pb_write gather_index_out_of_range(void)
     return op_with_list("Gather", "x,list", index, 2);
 }
 
+/* ---- subgraphs that do not fit their node ----------------------------------------------------------- */
+
+/* The body adds its last two inputs, however many the node gives it. */
+static pb_write body_of_other_arity(const char *op, const char *in, const char *body_in)
+{
+    pb_write body = onnx_graph("body", body_in, "go,a,b"), n = onnx_node(op, op, in, "y"), g = {0};
+    const int64_t dims[] = {2, 2};
+    pb_message(&body, 1, onnx_node("Identity", "", "c", "go"));
+    pb_message(&body, 1, onnx_node("Add", "", "s,t", "a"));
+    pb_message(&body, 1, onnx_node("Identity", "", "t", "b"));
+    pb_message(&n, 5, onnx_attr_graph(strcmp(op, "If") == 0 ? "then_branch" : "body", body));
+    if (strcmp(op, "Scan") == 0)
+        pb_message(&n, 5, onnx_attr_int("num_scan_inputs", 1));
+    if (strcmp(op, "If") == 0)
+        pb_message(&n, 5, onnx_attr_graph("else_branch", onnx_graph("else", "c,s,t", "c,s,t")));
+    pb_message(&g, 11, onnx_value("x", ONNX_F32, dims, 2));
+    pb_message(&g, 12, onnx_value_f32("y"));
+    pb_message(&g, 5, onnx_tensor_scalar("trips", ONNX_I64, 3));
+    pb_message(&g, 5, onnx_tensor_scalar("yes", ONNX_BOOL, 1));
+    pb_message(&g, 1, n);
+    return onnx_model(g);
+}
+
+static pb_write scan_body_of_other_arity(void)
+{
+    return body_of_other_arity("Scan", "x", "c,s,t");
+}
+static pb_write loop_body_of_other_arity(void)
+{
+    return body_of_other_arity("Loop", "trips,yes,x", "i,c,s,t");
+}
+static pb_write if_branch_with_inputs(void)
+{
+    return body_of_other_arity("If", "yes", "c,s,t");
+}
+
+/* Scan-8: the carried value takes its size from the data, and grows from one item of the batch to the next. */
+static pb_write scan_of_uneven_batch(void)
+{
+    const int64_t state[] = {2, 1}, scanned[] = {2, 1, 1};
+    pb_write body = {0}, cast = onnx_node("Cast", "", "item", "shape"), n = onnx_node("Scan", "scan", ",s,x", "y"),
+             g = {0}, m = {0};
+    pb_text(&body, 2, "body");
+    pb_message(&body, 11, onnx_value("one", ONNX_F32, NULL, -1));
+    pb_message(&body, 11, onnx_value("item", ONNX_F32, NULL, -1));
+    pb_message(&body, 12, onnx_value("grown", ONNX_F32, NULL, -1));
+    pb_message(&cast, 5, onnx_attr_int("to", ONNX_I64));
+    pb_message(&body, 1, cast);
+    pb_message(&body, 1, onnx_node("Expand", "", "one,shape", "grown"));
+    pb_message(&n, 5, onnx_attr_graph("body", body));
+    pb_message(&n, 5, onnx_attr_int("num_scan_inputs", 1));
+    pb_message(&g, 11, onnx_value("s", ONNX_F32, state, 2));
+    pb_message(&g, 11, onnx_value("x", ONNX_F32, scanned, 3));
+    pb_message(&g, 12, onnx_value_f32("y"));
+    pb_message(&g, 1, n);
+    pb_int(&m, 1, 8);
+    pb_message(&m, 7, g);
+    pb_message(&m, 8, onnx_opset("", 8));
+    return m;
+}
+
 /* ---- the test -------------------------------------------------------------------------------------- */
 
 static const hostile hostiles[] = {
@@ -522,8 +583,10 @@ static const hostile hostiles[] = {
     {"functions_doubling", functions_doubling, HOSTILE_IMPORT, SETSUNA_ELIMIT},
     {"gather_index_out_of_range", gather_index_out_of_range, HOSTILE_RUN, 0},
     {"groups_nested", groups_nested, HOSTILE_IMPORT, SETSUNA_EMODEL},
+    {"if_branch_with_inputs", if_branch_with_inputs, HOSTILE_RUN, 0},
     {"length_near_2_64", length_near_2_64, HOSTILE_IMPORT, SETSUNA_EMODEL},
     {"length_past_the_end", length_past_the_end, HOSTILE_IMPORT, SETSUNA_EMODEL},
+    {"loop_body_of_other_arity", loop_body_of_other_arity, HOSTILE_RUN, 0},
     {"name_of_4096_bytes", name_of_4096_bytes, HOSTILE_IMPORT, SETSUNA_ELIMIT},
     {"name_with_nul", name_with_nul, HOSTILE_IMPORT, SETSUNA_EMODEL},
     {"nodes_without_end", nodes_without_end, HOSTILE_NOWHERE, 0},
@@ -532,6 +595,8 @@ static const hostile hostiles[] = {
     {"pool_stride_zero", pool_stride_zero, HOSTILE_RUN, 0},
     {"rank_nine", rank_nine, HOSTILE_IMPORT, SETSUNA_ELIMIT},
     {"rank_of_20000", rank_of_20000, HOSTILE_IMPORT, SETSUNA_ELIMIT},
+    {"scan_body_of_other_arity", scan_body_of_other_arity, HOSTILE_RUN, 0},
+    {"scan_of_uneven_batch", scan_of_uneven_batch, HOSTILE_RUN, 0},
     {"subgraphs_33_deep", subgraphs_33_deep, HOSTILE_IMPORT, SETSUNA_ELIMIT},
     {"subgraphs_500_deep", subgraphs_500_deep, HOSTILE_IMPORT, SETSUNA_ELIMIT},
     {"types_nested", types_nested, HOSTILE_IMPORT, SETSUNA_EUNSUPPORTED},
@@ -581,7 +646,7 @@ static bool hostile_check(const hostile *h)
     setsuna_status status = hostile_try(&w, &step, &err);
     uint64_t ns = sn_now_ns() - begin;
     free(w.data);
-    bool ok = ns < HOSTILE_SECONDS * 1000000000u;
+    bool ok = ns < (uint64_t)HOSTILE_SECONDS * 1000000000u;
     if (h->step == HOSTILE_IMPORT)
         ok = ok && step == h->step && status == h->status;
     else if (h->step == HOSTILE_RUN)

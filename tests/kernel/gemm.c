@@ -30,7 +30,7 @@ static double gemm_act(sn_act act, double x)
     case SN_ACT_SIGMOID: return 1 / (1 + exp(-x));
     case SN_ACT_TANH: return tanh(x);
     case SN_ACT_SILU: return x / (1 + exp(-alpha * x));
-    case SN_ACT_GELU: return 0.5 * x * erfc(-x * 0.70710678118654752);
+    case SN_ACT_GELU: return 0.5 * fmax(x, -40) * erfc(-x * 0.70710678118654752);
     case SN_ACT_GELU_TANH: return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
     case SN_ACT_HARD_SIGMOID: return fmin(fmax(alpha * x + beta, 0), 1);
     case SN_ACT_HARD_SWISH: return x * fmin(fmax(x / 6 + 0.5, 0), 1);

@@ -50,7 +50,7 @@ static double pool_truth(const pool_case *q, const float *x, int64_t o, int64_t 
 {
     const sn_pool_geometry *g = &q->g;
     int64_t at[3] = {o / g->out[2] / g->out[1], o / g->out[2] % g->out[1], o % g->out[2]}, count = 0, b = q->block;
-    double best = -INFINITY, sum = 0;
+    double best = -HUGE_VAL, sum = 0;
     *size = 0;
     *taps = 0;
     for (int64_t k = 0; k < g->kernel[0] * g->kernel[1] * g->kernel[2]; k++) {
@@ -122,7 +122,7 @@ static void pool_check_global(nn_check *t, int64_t n)
     int32_t b = nn_coin(t) ? 16 : (int32_t)nn_between(t, 1, 16);
     nn_buffer x = nn_buffer_noise(t, n * b);
     float ref_plain[2] = {0}, ref_block[2][SN_POOL_BLOCK_MAX] = {{0}};
-    double sum = 0, size = 0, best = -INFINITY;
+    double sum = 0, size = 0, best = -HUGE_VAL;
     for (int64_t i = 0; i < n; i++) {
         sum += (double)x.data[i];
         size += fabs((double)x.data[i]);

@@ -10,7 +10,7 @@
 static void softmax_check_row(nn_check *t, const char *kernel, const char *text, const float *x, const float *y,
                               int64_t n, int64_t stride, bool log_form)
 {
-    double max = -INFINITY, sum = 0, spread = 0;
+    double max = -HUGE_VAL, sum = 0, spread = 0;
     for (int64_t i = 0; i < n; i++)
         max = fmax(max, (double)x[i * stride]);
     for (int64_t i = 0; i < n; i++) {

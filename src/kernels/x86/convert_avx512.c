@@ -4,7 +4,9 @@
 /* The first n of 16 lanes. */
 static inline __mmask16 convert_first(int64_t n)
 {
-    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+    if (n >= 16)
+        return 0xffff;
+    return (__mmask16)((1u << n) - 1u);
 }
 
 void sn_convert_f16_f32_avx512(void *y_, const void *x_, int64_t n)

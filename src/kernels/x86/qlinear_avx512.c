@@ -6,7 +6,9 @@
 
 static inline __mmask16 qlinear_first(int64_t n)
 {
-    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+    if (n >= 16)
+        return 0xffff;
+    return (__mmask16)((1u << n) - 1u);
 }
 
 /* low < 0: signed. The clamped sum fits in a byte, so narrowing may cut. */

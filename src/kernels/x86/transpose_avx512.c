@@ -32,18 +32,26 @@ static inline void transpose_16x16(float *d, int64_t ldd, const float *s, int64_
             _mm512_mask_storeu_ps(d + i * ldd, out, t[i]);
 }
 
+static inline void transpose_block(float *d, int64_t ldd, const float *s, int64_t lds, int64_t rows, int64_t cols,
+                                   int64_t r, int64_t c)
+{
+    int nr = rows - r < 16 ? (int)(rows - r) : 16, nc = cols - c < 16 ? (int)(cols - c) : 16;
+    if (nr == 16 && nc == 16)
+        transpose_16x16(d + c * ldd + r, ldd, s + r * lds + c, lds, 16, 16);
+    else
+        transpose_16x16(d + c * ldd + r, ldd, s + r * lds + c, lds, nr, nc);
+}
+
+/* Writing along the lines of dst is worth more than reading along those of src, unless dst has few lines. */
 void sn_transpose_x4_avx512(void *dst, int64_t ldd, const void *src, int64_t lds, int64_t rows, int64_t cols)
 {
-    float *d = dst;
-    const float *s = src;
-    for (int64_t r = 0; r < rows; r += 16) {
-        int nr = rows - r < 16 ? (int)(rows - r) : 16;
-        for (int64_t c = 0; c < cols; c += 16) {
-            int nc = cols - c < 16 ? (int)(cols - c) : 16;
-            if (nr == 16 && nc == 16)
-                transpose_16x16(d + c * ldd + r, ldd, s + r * lds + c, lds, 16, 16);
-            else
-                transpose_16x16(d + c * ldd + r, ldd, s + r * lds + c, lds, nr, nc);
-        }
+    if (rows > 2 * cols) {
+        for (int64_t r = 0; r < rows; r += 16)
+            for (int64_t c = 0; c < cols; c += 16)
+                transpose_block(dst, ldd, src, lds, rows, cols, r, c);
+        return;
     }
+    for (int64_t c = 0; c < cols; c += 16)
+        for (int64_t r = 0; r < rows; r += 16)
+            transpose_block(dst, ldd, src, lds, rows, cols, r, c);
 }

@@ -132,15 +132,23 @@ static inline __m256 sn_scale_ps256(__m256 a, __m256 n)
     __m256i i = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(i, 1);
     return _mm256_mul_ps(_mm256_mul_ps(a, sn_pow2_of_int_ps256(half)), sn_pow2_of_int_ps256(_mm256_sub_epi32(i, half)));
 }
-/* x = m 2^e with m in [1, 2), for finite x > 0. */
-static inline __m256 sn_split_ps256(__m256 x, __m256 *e)
+/* The bits of x, or of x 2^23 where x is subnormal. */
+static inline __m256i sn_normal_bits_ps256(__m256 x)
 {
     __m256 tiny = sn_lt_ps256(x, _mm256_set1_ps(0x1p-126f));
-    __m256i bits = _mm256_castps_si256(sn_select_ps256(tiny, _mm256_mul_ps(x, _mm256_set1_ps(0x1p23f)), x));
-    __m256i exponent = _mm256_sub_epi32(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(127));
-    *e = _mm256_sub_ps(_mm256_cvtepi32_ps(exponent), _mm256_and_ps(tiny, _mm256_set1_ps(23.0f)));
-    return _mm256_or_ps(_mm256_and_ps(_mm256_castsi256_ps(bits), _mm256_castsi256_ps(_mm256_set1_epi32(0x007fffff))),
-                        _mm256_set1_ps(1.0f));
+    return _mm256_castps_si256(sn_select_ps256(tiny, _mm256_mul_ps(x, _mm256_set1_ps(0x1p23f)), x));
+}
+/* x = mantissa 2^exponent with the mantissa in [1, 2), for finite x > 0. */
+static inline __m256 sn_exponent_ps256(__m256 x)
+{
+    __m256 tiny = sn_lt_ps256(x, _mm256_set1_ps(0x1p-126f));
+    __m256i e = _mm256_sub_epi32(_mm256_srli_epi32(sn_normal_bits_ps256(x), 23), _mm256_set1_epi32(127));
+    return _mm256_sub_ps(_mm256_cvtepi32_ps(e), _mm256_and_ps(tiny, _mm256_set1_ps(23.0f)));
+}
+static inline __m256 sn_mantissa_ps256(__m256 x)
+{
+    __m256 fraction = _mm256_castsi256_ps(_mm256_and_si256(sn_normal_bits_ps256(x), _mm256_set1_epi32(0x007fffff)));
+    return _mm256_or_ps(fraction, _mm256_set1_ps(1.0f));
 }
 
 #include "kernels/x86/vmath.inc"

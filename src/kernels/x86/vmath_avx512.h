@@ -127,10 +127,13 @@ static inline __m512 sn_scale_ps512(__m512 a, __m512 n)
 {
     return _mm512_scalef_ps(a, n);
 }
-/* x = m 2^e with m in [1, 2), for finite x > 0. */
-static inline __m512 sn_split_ps512(__m512 x, __m512 *e)
+/* x = mantissa 2^exponent with the mantissa in [1, 2), for finite x > 0. */
+static inline __m512 sn_exponent_ps512(__m512 x)
 {
-    *e = _mm512_getexp_ps(x);
+    return _mm512_getexp_ps(x);
+}
+static inline __m512 sn_mantissa_ps512(__m512 x)
+{
     return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero);
 }
 

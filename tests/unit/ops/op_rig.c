@@ -20,8 +20,11 @@ void op_rig_open(op_rig *r, const char *op, int opset)
     r->arena = sn_arena_create(sn_allocator_default());
     r->graph = sn_graph_create(r->arena, "rig");
     r->ctx = calloc(1, sizeof *r->ctx);
-    r->node = sn_graph_add_node(r->graph, "", op, opset, "rig", NULL, 0, NULL, 0);
+    r->store = sn_pack_store_create(sn_allocator_default(), NULL, NULL);
+    bool ours = strncmp(op, "setsuna.", 8) == 0;
+    r->node = sn_graph_add_node(r->graph, ours ? "setsuna" : "", ours ? op + 8 : op, opset, "rig", NULL, 0, NULL, 0);
     assert_non_null(r->ctx);
+    assert_non_null(r->store);
     assert_non_null(r->node);
 }
 
@@ -33,6 +36,7 @@ void op_rig_close(op_rig *r)
     for (uint32_t i = 0; i < OP_RIG_OUT; i++)
         free(r->out[i].data);
     sn_pool_destroy(r->pool);
+    sn_pack_store_destroy(r->store);
     free(r->ctx);
     sn_arena_destroy(r->arena);
 }
@@ -91,6 +95,21 @@ void op_rig_float(op_rig *r, const char *name, float v)
     assert_true(sn_node_add_float(r->graph, r->node, name, v));
 }
 
+void op_rig_floats(op_rig *r, const char *name, int n, const float *v)
+{
+    assert_true(sn_node_add_floats(r->graph, r->node, name, v, (size_t)n));
+}
+
+void op_rig_strings(op_rig *r, const char *name, int n, const char *const *v)
+{
+    sn_text *text = sn_arena_array(r->arena, (size_t)n, sizeof *text);
+    assert_non_null(text);
+    for (int i = 0; i < n; i++)
+        text[i] = (sn_text){v[i], strlen(v[i])};
+    const sn_attr a = {.name = name, .kind = SN_ATTR_STRINGS, .n = (size_t)n, .strings = text};
+    assert_true(sn_node_add_attr(r->graph, r->node, &a));
+}
+
 int op_rig_infer(op_rig *r)
 {
     sn_op_ctx *c = r->ctx;
@@ -112,11 +131,14 @@ int op_rig_infer(op_rig *r)
                      .cpu = r->cpu,
                      .n_threads = r->n_threads,
                      .arena = r->arena,
+                     .store = r->store,
                      .err = &r->err};
     for (uint32_t i = 0; i < r->n_in; i++)
         c->in[i] = (sn_operand){r->present[i], r->in[i].dtype, r->in[i].shape, r->is_const[i] ? &r->cst[i] : NULL};
     for (uint32_t i = 0; i < r->n_out; i++)
         c->out[i].present = true;
+    if (!r->op->infer)
+        return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "the planner takes this operator apart: it has no step of its own");
     return r->op->infer(c);
 }
 

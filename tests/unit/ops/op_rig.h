@@ -12,8 +12,9 @@
 #define SN_TESTS_OP_RIG_H
 
 #include "ops/op.h"
+#include "ops/pack_store.h"
 
-enum { OP_RIG_IN = 8, OP_RIG_OUT = 8 };
+enum { OP_RIG_IN = 10, OP_RIG_OUT = 8 };
 
 typedef struct op_rig {
     sn_arena *arena;
@@ -21,6 +22,7 @@ typedef struct op_rig {
     sn_node *node;
     const sn_op *op;
     sn_op_ctx *ctx;
+    sn_pack_store *store;
     sn_pool *pool;
     sn_cpu_level cpu;
     uint32_t n_threads, n_in, n_out;
@@ -33,7 +35,8 @@ typedef struct op_rig {
     setsuna_error err;
 } op_rig;
 
-/* One output; set n_out before op_rig_run for more. Level: what this machine has; one thread. */
+/* One output; set n_out before op_rig_run for more. Level: what this machine has; one thread. An operator of another
+ * domain is named with it: "setsuna.Gemm". */
 void op_rig_open(op_rig *r, const char *op, int opset);
 void op_rig_close(op_rig *r);
 
@@ -46,6 +49,8 @@ void op_rig_int(op_rig *r, const char *name, int64_t v);
 void op_rig_ints(op_rig *r, const char *name, int n, const int64_t *v);
 void op_rig_string(op_rig *r, const char *name, const char *v);
 void op_rig_float(op_rig *r, const char *name, float v);
+void op_rig_floats(op_rig *r, const char *name, int n, const float *v);
+void op_rig_strings(op_rig *r, const char *name, int n, const char *const *v);
 
 /* check and infer; the answer may also be SN_INFER_NEED_VALUE or SN_INFER_DYNAMIC. */
 int op_rig_infer(op_rig *r);

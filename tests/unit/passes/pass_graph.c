@@ -32,7 +32,8 @@ uint32_t pass_graph_input(pass_graph *t, setsuna_shape shape)
 {
     uint32_t list[16], n = t->g->n_input, v = sn_graph_add_value(t->g, "", SETSUNA_F32);
     pass_graph_shape(t, v, &shape);
-    memcpy(list, t->g->input, n * sizeof *list);
+    if (n)
+        memcpy(list, t->g->input, n * sizeof *list);
     list[n] = v;
     assert_int_equal(sn_graph_set_inputs(t->g, list, n + 1), SETSUNA_OK);
     return v;
@@ -126,7 +127,8 @@ sn_node *pass_graph_last(pass_graph *t)
 void pass_graph_output(pass_graph *t, uint32_t v)
 {
     uint32_t list[16], n = t->g->n_output;
-    memcpy(list, t->g->output, n * sizeof *list);
+    if (n)
+        memcpy(list, t->g->output, n * sizeof *list);
     list[n] = v;
     assert_int_equal(sn_graph_set_outputs(t->g, list, n + 1), SETSUNA_OK);
 }

@@ -113,6 +113,33 @@ static void test_not_a_number(void **state)
     assert_int_equal(sn_ctc_greedy(sn_allocator_default(), v[0], -1, &f->classes, &logits, &f->text), SETSUNA_EINVAL);
 }
 
+/* A blank between two characters, in whose shade the space has a tenth. */
+static void test_space_threshold(void **state)
+{
+    fixture *f = *state;
+    const float p[6][5] = {{0.1f, 0, 0, 0, 0.9f}, /* a leading space is a space, inserted or not */
+                           {0, 0.9f, 0, 0, 0.1f}, {0.8f, 0, 0, 0, 0.2f},
+                           {0.1f, 0, 0.9f, 0, 0}, {0.9f, 0, 0, 0, 0.1f}, /* no character follows: nothing is inserted */
+                           {0.9f, 0, 0, 0, 0.1f}};
+    static const struct {
+        float threshold;
+        const char *want;
+    } cases[] = {{0, " ab"}, {0.3f, " ab"}, {0.2f, " a b"}, {0.05f, " a b"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int raw = 0; raw < 2; raw++) {
+            float v[6][5];
+            for (int t = 0; t < 6; t++)
+                for (int c = 0; c < 5; c++)
+                    v[t][c] = raw ? logf(p[t][c]) + 7 : p[t][c];
+            const sn_ctc_options o = {.logits = raw, .space_threshold = cases[i].threshold};
+            assert_int_equal(sn_ctc_greedy(sn_allocator_default(), v[0], 6, &f->classes, &o, &f->text), SETSUNA_OK);
+            assert_string_equal(f->text.bytes, cases[i].want);
+            assert_near(f->text.score, 0.9, 1e-5); /* what was inserted does not count */
+        }
+    assert_int_equal(f->text.n_chars, 4);
+    assert_int_equal(f->text.step[2], 2); /* the first step after the a that shows the space */
+}
+
 /* The lanes of the maximum: the best class at every index, ties to the lower one. */
 static void test_wide_rows(void **state)
 {
@@ -147,6 +174,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_score_is_the_mean_of_kept_steps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_logits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_a_number, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_space_threshold, set_up, tear_down),
         cmocka_unit_test(test_wide_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,7 +115,7 @@ static void test_text(void **state)
             for (int32_t x = 0; x < 3 * SN_FONT_WIDTH; x++) {
                 if (!sn_image_row(&image, y)[3 * x])
                     continue;
-                assert_true(x >= SN_FONT_WIDTH && x < 2 * SN_FONT_WIDTH - 1 && y >= 1 && y < 8);
+                assert_true(x >= SN_FONT_WIDTH && x < 2 * SN_FONT_WIDTH - 1 && y >= 1 && y < SN_FONT_HEIGHT);
                 bits |= (uint64_t)1 << (5 * (y - 1) + x - SN_FONT_WIDTH);
             }
         assert_true((bits != 0) == (c != ' '));

@@ -171,6 +171,10 @@ static void test_limit_geometry(void **state)
     setsuna_error err;
     assert_int_equal(sn_fit_geometry_compute(&min, 60000, 1, &out, &err), SETSUNA_ELIMIT);
     assert_int_equal(sn_fit_geometry_compute(&max, 0, 1, &out, &err), SETSUNA_EINVAL);
+    sn_fit_options bomb = {.fit = SN_FIT_STRETCH, .width = 60000, .height = 60000};
+    assert_int_equal(sn_fit_geometry_compute(&bomb, 1, 1, &out, &err), SETSUNA_ELIMIT);
+    bomb.pixels_max = UINT64_C(60000) * 60000;
+    assert_int_equal(sn_fit_geometry_compute(&bomb, 1, 1, &out, &err), SETSUNA_OK);
 }
 
 static void test_height_geometry(void **state)
@@ -184,6 +188,11 @@ static void test_height_geometry(void **state)
     g = geometry(&o, 201, 20); /* ceil(482.4) = 483 -> 512 */
     assert_int_equal(g.width, 483);
     assert_int_equal(g.canvas_width, 512);
+    const sn_fit_options cut = {.fit = SN_FIT_HEIGHT, .height = 48, .max_width = 192, .multiple = 1, .cut = true};
+    g = geometry(&cut, 1000, 20); /* 192 / 48 * 20 = 80 columns are used */
+    assert_int_equal(g.width, 192);
+    assert_int_equal(g.src_width, 80);
+    assert_near(g.to_source.scale_x, 20.0 / 48, 1e-6);
     const sn_fit_options capped = {
         .fit = SN_FIT_HEIGHT, .height = 48, .max_width = 192, .min_width = 192, .multiple = 1};
     g = geometry(&capped, 1000, 20);
@@ -221,6 +230,20 @@ static void test_fit_fills_the_rest(void **state)
     free(src.data);
 }
 
+static void test_cut(void **state)
+{
+    (void)state;
+    sn_image src = picture_noise(100, 10, 1, 8), dst = {0};
+    sn_resize_scratch scratch = {0};
+    const sn_fit_options o = {.fit = SN_FIT_HEIGHT, .height = 10, .max_width = 30, .multiple = 1, .cut = true};
+    assert_int_equal(sn_resize_fit(heap(), &src, &o, &dst, &scratch, NULL, NULL), SETSUNA_OK);
+    for (int32_t y = 0; y < 10; y++)
+        assert_memory_equal(sn_image_row(&dst, y), sn_image_row(&src, y), 30);
+    sn_image_fini(heap(), &dst);
+    sn_resize_scratch_fini(heap(), &scratch);
+    free(src.data);
+}
+
 static void test_transform_chain(void **state)
 {
     (void)state;
@@ -245,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_limit_geometry),
         cmocka_unit_test(test_height_geometry),
         cmocka_unit_test(test_fit_fills_the_rest),
+        cmocka_unit_test(test_cut),
         cmocka_unit_test(test_transform_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #ifndef SN_TEST_PIPELINE_SOUNDS_H
 #define SN_TEST_PIPELINE_SOUNDS_H
 
+#include <ogg/ogg.h>
 #include <sndfile.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -70,6 +71,23 @@ static inline sound_file sound_file_make(int format, int rate, int channels, con
     sf_writef_float(file, sample, (sf_count_t)frames);
     sf_close(file);
     return f;
+}
+
+/* Gives every page of an Ogg the checksum that fits, so that damage reaches the codec. */
+static inline void sound_mend_ogg(uint8_t *data, size_t size)
+{
+    for (size_t at = 0; at + 27 <= size && memcmp(data + at, "OggS", 4) == 0;) {
+        size_t segments = data[at + 26], body = 0;
+        if (at + 27 + segments > size)
+            return;
+        for (size_t i = 0; i < segments; i++)
+            body += data[at + 27 + i];
+        if (at + 27 + segments + body > size)
+            return;
+        ogg_page page = {data + at, (long)(27 + segments), data + at + 27 + segments, (long)body};
+        ogg_page_checksum_set(&page);
+        at += 27 + segments + body;
+    }
 }
 
 #endif

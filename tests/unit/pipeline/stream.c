@@ -67,18 +67,18 @@ static bool next(sn_pipeline *p)
 
 /* ---- frames ---------------------------------------------------------------------------------------------------- */
 
-static void check_frames(int64_t n, int64_t length, int64_t hop, int64_t context, int64_t lead)
+static void check_frames(int64_t n, int64_t length, int64_t hop, int64_t context, int64_t lead, int64_t tail)
 {
     char steps[512];
-    snprintf(
-        steps, sizeof steps,
-        "  - frames: {from: audio, to: frame, length: %lld, hop: %lld, context: %lld, pad: %.9f, begin: b, end: e}\n"
-        "outputs: [frame, b, e]\n",
-        (long long)length, (long long)hop, (long long)context, (double)lead / 16000.0);
+    snprintf(steps, sizeof steps,
+             "  - frames: {from: audio, to: frame, length: %lld, hop: %lld, context: %lld, pad_begin: %.9f, pad_end: "
+             "%.9f, begin: b, end: e}\n"
+             "outputs: [frame, b, e]\n",
+             (long long)length, (long long)hop, (long long)context, (double)lead / 16000.0, (double)tail / 16000.0);
     sn_pipeline *p = open_steps(steps);
     sound_file f = sound_of(n);
     hop = hop ? hop : length;
-    int64_t all = n + 2 * lead, frames = all <= length ? 1 : 1 + (int64_t)ceil((double)(all - length) / (double)hop);
+    int64_t all = lead + n + tail, frames = all <= length ? 1 : 1 + (int64_t)ceil((double)(all - length) / (double)hop);
     for (int run = 0; run < 2; run++) {
         start(p, &f);
         for (int64_t k = 0; k < frames; k++) {
@@ -111,19 +111,19 @@ static void test_frames_are_exact(void **state)
     (void)state;
     static const int64_t sizes[] = {1, 2, 99, 100, 101, 199, 200, 201, 1000, 1234};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        check_frames(sizes[i], 100, 0, 0, 0);
-        check_frames(sizes[i], 100, 0, 13, 0);
-        check_frames(sizes[i], 100, 40, 0, 0);
-        check_frames(sizes[i], 100, 1, 250, 0);
-        check_frames(sizes[i], 100, 100, 20, 160);
-        check_frames(sizes[i], 1, 1, 0, 1);
+        check_frames(sizes[i], 100, 0, 0, 0, 0);
+        check_frames(sizes[i], 100, 0, 13, 0, 0);
+        check_frames(sizes[i], 100, 40, 0, 0, 16);
+        check_frames(sizes[i], 100, 1, 250, 0, 0);
+        check_frames(sizes[i], 100, 100, 20, 160, 320);
+        check_frames(sizes[i], 1, 1, 0, 1, 0);
     }
 }
 
 static void test_empty_sound(void **state)
 {
     (void)state;
-    sn_pipeline *p = open_steps("  - frames: {from: audio, to: frame, length: 10, pad: 1, begin: b, end: e}\n"
+    sn_pipeline *p = open_steps("  - frames: {from: audio, to: frame, length: 10, pad_begin: 1, begin: b, end: e}\n"
                                 "  - collect: {from: frame, to: all}\n"
                                 "  - speech_segments: {from: b, begin: b, end: e, to: segments}\n"
                                 "outputs: [all, segments]\n");
