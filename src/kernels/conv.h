@@ -19,6 +19,7 @@
  * depends on part and n_parts only, so equal counts give equal bits.
  *
  * Numerics: class sum, |err| <= (K+2) u sum|w x| with K = taps times input channels, before the activation.
+ * Convolutions that run as Winograd products (3x3, see kernels/conv_winograd.h) have a wider bound.
  */
 #ifndef SN_KERNELS_CONV_H
 #define SN_KERNELS_CONV_H
@@ -56,11 +57,18 @@ typedef struct sn_conv_spec {
     bool residual_last;
 } sn_conv_spec;
 
+typedef enum sn_conv_wino_use {
+    SN_CONV_WINO_NEVER, /* there is no such kernel */
+    SN_CONV_WINO_FAST,  /* where it is estimated to be faster */
+    SN_CONV_WINO_ALWAYS /* where it is possible: for tests */
+} sn_conv_wino_use;
+
 /* How many accumulators a level's registers hold, and how its loops are best cut. */
 typedef struct sn_conv_limits {
     int32_t block;        /* b, lanes of a vector */
     int32_t px_max[4];    /* pixels of a register tile of 1, 2, 3, 4 blocks; 0 where there is no such tile */
     int32_t px_depthwise; /* pixels of a depthwise tile */
+    sn_conv_wino_use winograd;
 } sn_conv_limits;
 
 enum { SN_CONV_BUNDLE_MAX = 4 };
@@ -77,11 +85,13 @@ typedef struct sn_conv {
     int64_t out_blocks;
     int64_t n_bundle, bundle_base, bundle_more; /* the first bundle_more bundles have bundle_base + 1 blocks */
     int64_t row_tiles, tile_base, tile_more;    /* the same for the tiles of a row of output pixels */
-    int64_t n_tile;             /* tiles of all rows of all images; depthwise: rows of all blocks of all images */
-    int64_t band_tiles;         /* tiles that all bundles pass over before the next ones are begun */
-    int64_t chunk;              /* input channels that a bundle passes over at once, whole blocks */
-    int64_t inner_lo, inner_hi; /* output pixels of a row whose taps all lie inside the input row */
-    int64_t bundle_k;           /* input channels of a bundle, at most */
+    int64_t n_tile;               /* tiles of all rows of all images; depthwise: rows of all blocks of all images */
+    int64_t band_tiles;           /* tiles that all bundles pass over before the next ones are begun */
+    int64_t chunk;                /* input channels that a bundle passes over at once, whole blocks */
+    int64_t inner_lo, inner_hi;   /* output pixels of a row whose taps all lie inside the input row */
+    int64_t bundle_k;             /* input channels of a bundle, at most */
+    bool winograd;                /* n_tile and band_tiles are then of 4x4 pixels... */
+    int64_t wino_rows, wino_cols; /* ...of which an image has so many */
     double flops;
 } sn_conv;
 
@@ -91,6 +101,7 @@ typedef struct sn_conv_io {
     const float *bias;     /* packed */
     const float *residual; /* like y, or NULL */
     float *y;              /* must not overlap the others */
+    void *scratch;         /* sn_conv_scratch_bytes, SN_ALIGN-aligned */
 } sn_conv_io;
 
 /* Between plain and blocked, one image after another. */
@@ -111,6 +122,17 @@ typedef void sn_conv_reorder_fn(const sn_conv_reorder *r, const float *x, float 
 /* y: px pixels of one block, from n pieces that do not overlap in it; lanes that no piece makes are unspecified. */
 typedef void sn_conv_join_fn(const sn_conv_piece *piece, int32_t n, int32_t block, int64_t px, float *y);
 
+/* Weights as a model has them: w (oc, ic/group, kh, kw) and factor (oc), which may be misaligned; w_out and w_in are
+ * the distances between output and input channels of w in elements (a transposed convolution's weights are (ic, oc, kh,
+ * kw)); w_tap between taps, which follow each other row by row. factor may be NULL. */
+typedef struct sn_conv_weights {
+    const void *w, *factor;
+    int64_t w_out, w_in, w_tap;
+} sn_conv_weights;
+
+/* Weights of a Winograd convolution; dst as for sn_conv_pack_weights. */
+typedef void sn_conv_pack_fn(const sn_conv *cv, const sn_conv_weights *from, float *dst);
+
 /* Applies the activation, scale and shift of s to n sums in place. */
 typedef void sn_conv_finish_fn(const sn_conv_spec *s, float *y, int64_t n);
 
@@ -118,8 +140,10 @@ typedef void sn_conv_finish_fn(const sn_conv_spec *s, float *y, int64_t n);
 typedef struct sn_conv_table {
     sn_cpu_level level; /* whose tiling limits these are */
     sn_conv_limits limits;
-    sn_conv_fn *dense;                /* everything that is not depthwise, groups included */
-    sn_conv_fn *depthwise;            /* group == ic == oc */
+    sn_conv_fn *dense;     /* everything that is not depthwise, groups included */
+    sn_conv_fn *depthwise; /* group == ic == oc */
+    sn_conv_fn *winograd;  /* NULL where limits say so */
+    sn_conv_pack_fn *pack_winograd;
     sn_conv_reorder_fn *to_blocked;   /* lanes past C become 0 */
     sn_conv_reorder_fn *from_blocked; /* x blocked, y plain */
     sn_conv_join_fn *join;
@@ -154,17 +178,21 @@ static inline bool sn_conv_is_depthwise(const sn_conv_spec *s)
 /* Threads that the work is worth, at most n_threads. */
 uint32_t sn_conv_parts(const sn_conv *cv, uint32_t n_threads);
 
+/* What n_parts parts need in io->scratch together. */
+size_t sn_conv_scratch_bytes(const sn_conv *cv, uint32_t n_parts);
+
+/* The kernel that runs cv. */
+static inline sn_conv_fn *sn_conv_kernel(const sn_conv_table *t, const sn_conv *cv)
+{
+    return cv->depthwise ? t->depthwise : cv->winograd ? t->winograd : t->dense;
+}
+
 /* Elements of the packed forms. */
 size_t sn_conv_weights_size(const sn_conv *cv);
 size_t sn_conv_bias_size(const sn_conv *cv);
 
-/* dst: zeroed, sn_conv_weights_size elements. w (oc, ic/group, kh, kw) and factor (oc) may be misaligned; w_out and
- * w_in are the distances between output and input channels of w in elements (a transposed convolution's weights are
- * (ic, oc, kh, kw)); w_tap between taps, which follow each other row by row. factor may be NULL. */
-typedef struct sn_conv_weights {
-    const void *w, *factor;
-    int64_t w_out, w_in, w_tap;
-} sn_conv_weights;
+/* For convolutions that are not Winograd products (for those: table->pack_winograd). dst: zeroed, sn_conv_weights_size
+ * elements. */
 void sn_conv_pack_weights(const sn_conv *cv, const sn_conv_weights *from, float *dst);
 
 /* bias (oc), may be NULL and misaligned. dst: sn_conv_bias_size elements, zeroed. */
@@ -180,6 +208,23 @@ typedef struct sn_conv_share {
     int64_t b0, b1, t0, t1;
 } sn_conv_share;
 sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts);
+
+/* Scratch of a part of a Winograd convolution: for each of the 36 products, a chunk's transformed pixels of all input
+ * blocks, then the sums of all output blocks. A vector more each, so that products do not fall on the same cache sets.
+ */
+static inline int64_t sn_conv_wino_in_floats(const sn_conv *cv)
+{
+    int64_t b = cv->limits.block;
+    return ((cv->s.ic + b - 1) / b * cv->band_tiles + 1) * b;
+}
+static inline int64_t sn_conv_wino_out_floats(const sn_conv *cv)
+{
+    return (cv->out_blocks * cv->band_tiles + 1) * cv->limits.block;
+}
+static inline int64_t sn_conv_wino_part_floats(const sn_conv *cv)
+{
+    return (36 * (sn_conv_wino_in_floats(cv) + sn_conv_wino_out_floats(cv)) + 15) / 16 * 16;
+}
 
 /* First block of a bundle. */
 static inline int64_t sn_conv_bundle_begin(const sn_conv *cv, int64_t bundle)

@@ -1,5 +1,6 @@
 /* Tiling, splitting and packing of convolutions: everything about them that is not arithmetic on pixels. */
 #include "kernels/conv.h"
+#include "kernels/conv_winograd.h"
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +10,11 @@ enum {
     CONV_WEIGHTS_BYTES = 448 << 10,
     CONV_CHUNK_BYTES = 224 << 10,
     CONV_BAND_BYTES = 320 << 10,
-    CONV_NEAR_BYTES = 20 << 10, /* likewise, in a first level of 32 or 48 KiB */
+    CONV_NEAR_BYTES = 20 << 10,        /* likewise, in a first level of 32 or 48 KiB */
+    CONV_WINO_BYTES = 704 << 10,       /* transformed pixels and products */
+    CONV_WINO_ONCE_BYTES = 1536 << 10, /* so much of them, if the weights then pass only once */
+    /* With fewer, parts share out the outputs instead, and each transforms all pixels. */
+    CONV_WINO_TILES_PER_PART = 14,
     /* Below this a share is not worth the hand-over to another thread, which costs a fraction of a microsecond. */
     CONV_PART_FLOPS_DENSE = 800000,
     CONV_PART_FLOPS_DEPTHWISE = 200000
@@ -149,6 +154,52 @@ static void conv_choose_order(sn_conv *cv)
     cv->band_tiles = weights_once || bands <= 1 ? cv->n_tile : (int64_t)ceil((double)cv->n_tile / bands);
 }
 
+/* ---- Winograd ---- */
+
+/* Cycles of all products of a chunk of n tiles, of its transforms, and of bringing the weights. */
+static double conv_wino_cycles(const sn_conv *cv, int64_t n, bool weights_stay)
+{
+    const sn_conv_spec *s = &cv->s;
+    int64_t in_blocks = conv_ceil_div(s->ic, cv->limits.block);
+    conv_cut px = {cv->row_tiles, cv->tile_base, cv->tile_more};
+    conv_cut blocks = {cv->n_bundle, cv->bundle_base, cv->bundle_more};
+    double products = SN_WINO_PRODUCTS * (double)s->ic * conv_grid_cycles(px, blocks);
+    /* Measured: a tile of a block takes so many cycles to transform in, and out. */
+    double transforms = (double)n * (130.0 * (double)in_blocks + 110.0 * (double)cv->out_blocks);
+    double weights = 4.0 * SN_WINO_PRODUCTS * (double)s->ic * (double)(cv->out_blocks * cv->limits.block);
+    double bytes_per_cycle = weights_stay ? 32 : 9; /* from the second level, or from memory */
+    return fmax(products, weights / bytes_per_cycle) + transforms;
+}
+
+/* Tries the convolution as a Winograd product; on false *cv is as before. */
+static bool conv_try_winograd(sn_conv *cv, double direct_cycles)
+{
+    sn_conv w = *cv;
+    sn_conv_spec *s = &w.s;
+    if (w.limits.winograd == SN_CONV_WINO_NEVER || s->kh != 3 || s->kw != 3 || s->stride_h != 1 || s->stride_w != 1 ||
+        s->dilation_h != 1 || s->dilation_w != 1 || s->group != 1 || s->plain_in || s->step_h != 1 || s->step_w != 1)
+        return false;
+    int64_t b = w.limits.block, in_blocks = conv_ceil_div(s->ic, b);
+    w.winograd = true;
+    w.wino_rows = conv_ceil_div(s->oh, SN_WINO_OUT), w.wino_cols = conv_ceil_div(s->ow, SN_WINO_OUT);
+    w.n_tile = s->n * w.wino_rows * w.wino_cols;
+    double per_tile = 4.0 * SN_WINO_PRODUCTS * (double)((in_blocks + w.out_blocks) * b);
+    int64_t most = w.limits.px_max[1] ? w.limits.px_max[1] : w.limits.px_max[0];
+    int64_t chunk = (int64_t)fmax(CONV_WINO_BYTES / per_tile, (double)most);
+    chunk = chunk > most ? chunk / most * most : chunk;
+    w.band_tiles = w.n_tile < chunk || (double)w.n_tile * per_tile <= CONV_WINO_ONCE_BYTES ? w.n_tile : chunk;
+    s->ow = w.band_tiles; /* what conv_choose_tile cuts */
+    conv_choose_tile(&w);
+    s->ow = cv->s.ow;
+    double chunks = (double)w.n_tile / (double)w.band_tiles;
+    double weights = 4.0 * SN_WINO_PRODUCTS * (double)s->ic * (double)(w.out_blocks * b);
+    double cycles = chunks * conv_wino_cycles(&w, w.band_tiles, chunks > 1 && weights < 2e6);
+    if (cycles > 0.8 * direct_cycles && w.limits.winograd == SN_CONV_WINO_FAST)
+        return false;
+    *cv = w;
+    return true;
+}
+
 void sn_conv_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_conv *out)
 {
     sn_conv *cv = out;
@@ -175,6 +226,16 @@ void sn_conv_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_con
         cv->bundle_k = c1 - c0 > cv->bundle_k ? c1 - c0 : cv->bundle_k;
     }
     conv_choose_order(cv);
+    conv_cut px = {cv->row_tiles, cv->tile_base, cv->tile_more};
+    conv_cut blocks = {cv->n_bundle, cv->bundle_base, cv->bundle_more};
+    double taps = (double)s->ic * (double)(s->kh * s->kw);
+    if (cv->n_tile > 0)
+        conv_try_winograd(cv, (double)(s->n * s->oh) * taps * conv_grid_cycles(px, blocks));
+}
+
+size_t sn_conv_scratch_bytes(const sn_conv *cv, uint32_t n_parts)
+{
+    return cv->winograd ? (size_t)sn_conv_wino_part_floats(cv) * sizeof(float) * n_parts : 0;
 }
 
 void sn_conv_spec_open(sn_conv_spec *s)
@@ -209,6 +270,8 @@ sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts)
 {
     if (cv->depthwise)
         return (sn_conv_share){0, 1, cv->n_tile * part / n_parts, cv->n_tile * (part + 1) / n_parts};
+    if (cv->winograd && cv->n_tile < CONV_WINO_TILES_PER_PART * (int64_t)n_parts && cv->n_bundle >= n_parts)
+        return (sn_conv_share){cv->n_bundle * part / n_parts, cv->n_bundle * (part + 1) / n_parts, 0, cv->n_tile};
     /* A grid of by_bundle x by_tile parts whose largest part is smallest. On a tie, split what is larger. */
     double weights = (double)sn_conv_weights_size(cv), pixels = (double)cv->x_image * (double)cv->s.n;
     int64_t best = INT64_MAX, grid = 1;
@@ -231,7 +294,8 @@ sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts)
 
 size_t sn_conv_weights_size(const sn_conv *cv)
 {
-    return (size_t)(cv->out_blocks * cv->limits.block * cv->bundle_k * cv->s.kh * cv->s.kw);
+    int64_t taps = cv->winograd ? SN_WINO_PRODUCTS : cv->s.kh * cv->s.kw;
+    return (size_t)(cv->out_blocks * cv->limits.block * cv->bundle_k * taps);
 }
 
 size_t sn_conv_bias_size(const sn_conv *cv)
@@ -251,12 +315,16 @@ static float conv_load(const void *base, int64_t index)
 static void conv_pack_channel(const sn_conv *cv, const sn_conv_weights *from, int64_t o, int64_t n, int64_t i,
                               float *dst, int64_t dst_tap)
 {
-    for (int64_t k = 0; k < cv->s.kh * cv->s.kw; k++)
-        for (int64_t lane = 0; lane < n; lane++) {
-            float factor = from->factor ? conv_load(from->factor, o + lane) : 1.0f;
-            int64_t at = (o + lane) * from->w_out + i * from->w_in + k * from->w_tap;
-            dst[k * dst_tap + lane] = conv_load(from->w, at) * factor;
-        }
+    const char *w = (const char *)from->w + (o * from->w_out + i * from->w_in) * 4;
+    const char *factor = from->factor ? (const char *)from->factor + o * 4 : NULL;
+    const int64_t taps = cv->s.kh * cv->s.kw, next = from->w_out * 4;
+    for (int64_t k = 0; k < taps; k++, w += from->w_tap * 4, dst += dst_tap) {
+        const char *at = w;
+        for (int64_t lane = 0; lane < n; lane++, at += next)
+            memcpy(dst + lane, at, sizeof *dst);
+        for (int64_t lane = 0; factor && lane < n; lane++)
+            dst[lane] *= conv_load(factor, lane);
+    }
 }
 
 static void conv_pack_bundle(const sn_conv *cv, const sn_conv_weights *from, int64_t bundle, float *dst)

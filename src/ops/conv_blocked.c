@@ -25,9 +25,10 @@ typedef struct conv_blocked_param {
     sn_conv conv;
     sn_conv_table table;
     const float *w, *bias;
-    sn_conv_reorder out; /* between the kernel's result and Y; n is -1 when Y is blocked */
-    size_t result_bytes; /* of one blocked result, SN_ALIGN-aligned */
-    bool late;           /* the activation of `end` is applied to a plain Y, not to the convolution's lanes */
+    sn_conv_reorder out;  /* between the kernel's result and Y; n is -1 when Y is blocked */
+    size_t conv_bytes;    /* scratch: the kernel's own, then... */
+    size_t result_floats; /* ...a blocked result and a blocked residual, where Y is plain */
+    bool late;            /* the activation of `end` is applied to a plain Y, not to the convolution's lanes */
     sn_conv_spec end;
 } conv_blocked_param;
 
@@ -187,6 +188,7 @@ static setsuna_status conv_blocked_infer(sn_op_ctx *c)
 
 typedef struct conv_blocked_pack {
     const sn_conv *conv;
+    const sn_conv_table *table;
     sn_conv_weights weights;
     const void *bias;
 } conv_blocked_pack;
@@ -194,7 +196,7 @@ typedef struct conv_blocked_pack {
 static void conv_blocked_fill_weights(void *dst, const void *arg)
 {
     const conv_blocked_pack *p = arg;
-    sn_conv_pack_weights(p->conv, &p->weights, dst);
+    (p->conv->winograd ? p->table->pack_winograd : sn_conv_pack_weights)(p->conv, &p->weights, dst);
 }
 
 static void conv_blocked_fill_bias(void *dst, const void *arg)
@@ -212,9 +214,9 @@ static setsuna_status conv_blocked_pack_all(sn_op_ctx *c, conv_blocked_param *p)
     const sn_const *f = sn_op_has(c, CONV_BLOCKED_S) ? c->in[CONV_BLOCKED_S].cst : NULL;
     int64_t taps = s->kh * s->kw;
     conv_blocked_pack from = {
-        cv, {w->t.data, f ? f->t.data : NULL, s->ic / s->group * taps, taps, 1}, b ? b->t.data : NULL};
+        cv, &p->table, {w->t.data, f ? f->t.data : NULL, s->ic / s->group * taps, taps, 1}, b ? b->t.data : NULL};
     uint64_t key = sn_hash_u64(sn_hash_str(0, "conv_bundles"), w->uid);
-    const int64_t layout[] = {f ? 1 : 0, s->ic, s->oc, taps, s->group, cv->x_lanes, cv->limits.block, cv->n_bundle};
+    const int64_t layout[] = {cv->winograd, s->ic, s->oc, taps, s->group, cv->x_lanes, cv->limits.block, cv->n_bundle};
     key = sn_hash_u64(key, f ? f->uid : 0);
     for (size_t i = 0; i < sizeof layout / sizeof layout[0]; i++)
         key = sn_hash_u64(key, (uint64_t)layout[i]);
@@ -242,7 +244,7 @@ static void conv_blocked_part(void *arg, uint32_t part, uint32_t n_parts)
 {
     const conv_blocked_call *q = arg;
     const sn_conv *cv = &q->p->conv;
-    (cv->depthwise ? q->p->table.depthwise : q->p->table.dense)(cv, &q->io, part, n_parts);
+    sn_conv_kernel(&q->p->table, cv)(cv, &q->io, part, n_parts);
 }
 
 static void conv_blocked_to_part(void *arg, uint32_t part, uint32_t n_parts)
@@ -270,7 +272,10 @@ static setsuna_status conv_blocked_run(const sn_step *s, sn_run *r)
 {
     const conv_blocked_param *p = s->param;
     conv_blocked_call q = {
-        p, {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, sn_in(s, r, CONV_BLOCKED_R), sn_out(s, r, 0)}, NULL, NULL};
+        p,
+        {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, sn_in(s, r, CONV_BLOCKED_R), sn_out(s, r, 0), r->scratch},
+        NULL,
+        NULL};
     sn_run_parallel(s, r, conv_blocked_part, &q);
     return SETSUNA_OK;
 }
@@ -278,8 +283,8 @@ static setsuna_status conv_blocked_run(const sn_step *s, sn_run *r)
 static setsuna_status conv_blocked_run_plain(const sn_step *s, sn_run *r)
 {
     const conv_blocked_param *p = s->param;
-    float *result = r->scratch, *residual = (float *)((char *)r->scratch + p->result_bytes);
-    conv_blocked_call q = {p, {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, NULL, result}, NULL, NULL};
+    float *result = (float *)((char *)r->scratch + p->conv_bytes), *residual = result + p->result_floats;
+    conv_blocked_call q = {p, {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, NULL, result, r->scratch}, NULL, NULL};
     if (sn_in(s, r, CONV_BLOCKED_R)) {
         q.from = sn_in(s, r, CONV_BLOCKED_R);
         q.to = residual;
@@ -320,11 +325,12 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
     s->n_parts = sn_conv_parts(cv, c->n_threads);
     s->flops = cv->flops;
     s->bytes = 4 * (in + out + (sn_op_has(c, CONV_BLOCKED_R) ? out : 0) + (double)sn_conv_weights_size(cv));
+    s->scratch_bytes = p->conv_bytes = sn_conv_scratch_bytes(cv, s->n_parts);
     if (plain) {
         p->out = (sn_conv_reorder){spec.n, spec.oc, spec.oh * spec.ow, cv->limits.block};
-        p->result_bytes = ((size_t)(cv->y_image * spec.n) * sizeof(float) + SN_ALIGN - 1) & ~(size_t)(SN_ALIGN - 1);
+        p->result_floats = (size_t)(cv->y_image * spec.n);
         s->run = conv_blocked_run_plain;
-        s->scratch_bytes = p->result_bytes * (sn_op_has(c, CONV_BLOCKED_R) ? 2 : 1);
+        s->scratch_bytes += p->result_floats * sizeof(float) * (sn_op_has(c, CONV_BLOCKED_R) ? 2 : 1);
     }
     return SETSUNA_OK;
 }

@@ -185,7 +185,7 @@ static setsuna_status conv_up_run(const sn_step *s, sn_run *r)
 {
     const conv_up_param *p = s->param;
     float *y = sn_out(s, r, 0);
-    conv_up_call q = {p, {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, NULL, p->plain ? r->scratch : y}, y};
+    conv_up_call q = {p, {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, NULL, p->plain ? r->scratch : y, NULL}, y};
     sn_run_parallel(s, r, conv_up_part, &q);
     if (p->plain)
         sn_run_parallel(s, r, p->spread ? conv_up_spread_part : conv_up_plain_part, &q);

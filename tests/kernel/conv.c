@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "kernels/conv.h"
+#include "kernels/conv_winograd.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -79,6 +80,7 @@ typedef struct test_case {
 typedef struct test_data {
     float *x, *w, *factor, *bias, *residual; /* plain; NULL when absent */
     double *want, *slack;                    /* plain; the sum's rounding may differ by slack */
+    double *wino;                            /* what a Winograd product may differ by beyond; NULL: not possible */
 } test_data;
 
 static void *test_alloc(size_t n, size_t size)
@@ -139,6 +141,70 @@ static void test_reference_px(const test_case *c, test_data *d, int64_t image, i
                    10 * u * (fabs(v * (double)s->scale) + fabs((double)s->shift) + fabs(r) + fabs(d->want[at])) + 4 * u;
 }
 
+/* |a| [6][6] of a [6][p] x [p][p] x [6][p]', everything in absolute values. */
+static void test_wino_abs(const double *m, int p, const double *x, double *out)
+{
+    for (int r = 0; r < SN_WINO_IN; r++)
+        for (int c = 0; c < SN_WINO_IN; c++) {
+            double sum = 0;
+            for (int i = 0; i < p * p; i++)
+                sum += fabs(m[r * p + i / p] * x[i] * m[c * p + i % p]);
+            out[r * SN_WINO_IN + c] = sum;
+        }
+}
+
+/* The bound of kernels/conv_winograd.h for the 16 pixels of a tile. */
+static void test_wino_tile(const test_case *c, test_data *d, int64_t image, int64_t o, int64_t oy, int64_t ox)
+{
+    static const double in[SN_WINO_IN][SN_WINO_IN] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+                                                      {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+    static const double out[SN_WINO_OUT][SN_WINO_IN] = {
+        {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+    static const double weights[SN_WINO_IN][3] = {{1 / 4.0, 0, 0},
+                                                  {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+                                                  {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+                                                  {1 / 24.0, 1 / 12.0, 1 / 6.0},
+                                                  {1 / 24.0, -1 / 12.0, 1 / 6.0},
+                                                  {0, 0, 1}};
+    const sn_conv_spec *s = &c->s;
+    double sum[SN_WINO_PRODUCTS] = {0};
+    for (int64_t i = 0; i < s->ic; i++) {
+        double px[SN_WINO_PRODUCTS], g[9], v[SN_WINO_PRODUCTS], u[SN_WINO_PRODUCTS];
+        for (int k = 0; k < SN_WINO_PRODUCTS; k++) {
+            int64_t y = oy - s->pad_top + k / SN_WINO_IN, x = ox - s->pad_left + k % SN_WINO_IN;
+            bool inside = y >= 0 && y < s->ih && x >= 0 && x < s->iw;
+            px[k] = inside ? (double)d->x[((image * s->ic + i) * s->ih + y) * s->iw + x] : 0;
+        }
+        for (int k = 0; k < 9; k++)
+            g[k] = (double)d->w[(o * s->ic + i) * 9 + k] * (c->factor ? (double)d->factor[o] : 1);
+        test_wino_abs(&in[0][0], SN_WINO_IN, px, v);
+        test_wino_abs(&weights[0][0], 3, g, u);
+        for (int k = 0; k < SN_WINO_PRODUCTS; k++)
+            sum[k] += u[k] * v[k];
+    }
+    for (int r = 0; r < SN_WINO_OUT && oy + r < s->oh; r++)
+        for (int q = 0; q < SN_WINO_OUT && ox + q < s->ow; q++) {
+            double y = 0;
+            for (int k = 0; k < SN_WINO_PRODUCTS; k++)
+                y += fabs(out[r][k / SN_WINO_IN]) * sum[k] * fabs(out[q][k % SN_WINO_IN]);
+            d->wino[((image * s->oc + o) * s->oh + oy + r) * s->ow + ox + q] =
+                1.1 * fabs((double)s->scale) * ((double)s->ic + 24) * 0x1p-24 * y;
+        }
+}
+
+static void test_wino_make(const test_case *c, test_data *d)
+{
+    const sn_conv_spec *s = &c->s;
+    if (s->kh != 3 || s->kw != 3 || s->stride_h != 1 || s->stride_w != 1 || s->group != 1 || s->step_h != 1 ||
+        s->step_w != 1)
+        return;
+    d->wino = test_alloc((size_t)(s->n * s->oc * s->oh * s->ow), sizeof *d->wino);
+    for (int64_t i = 0; i < s->n * s->oc; i++)
+        for (int64_t y = 0; y < s->oh; y += SN_WINO_OUT)
+            for (int64_t x = 0; x < s->ow; x += SN_WINO_OUT)
+                test_wino_tile(c, d, i / s->oc, i % s->oc, y, x);
+}
+
 static test_data test_data_make(const test_case *c)
 {
     const sn_conv_spec *s = &c->s;
@@ -160,12 +226,14 @@ static test_data test_data_make(const test_case *c)
             for (int64_t y = 0; y < s->oh; y++)
                 for (int64_t x = 0; x < s->ow; x++)
                     test_reference_px(c, &d, n, o, y, x);
+    test_wino_make(c, &d);
     return d;
 }
 
 static void test_data_free(test_data *d)
 {
-    free(d->x), free(d->w), free(d->factor), free(d->bias), free(d->residual), free(d->want), free(d->slack);
+    free(d->x), free(d->w), free(d->factor), free(d->bias), free(d->residual), free(d->want), free(d->slack),
+        free(d->wino);
 }
 
 /* ---- running a case ---------------------------------------------------------------------------------------- */
@@ -195,7 +263,7 @@ static void test_case_text(const test_case *c, char *buf, size_t cap)
 }
 
 /* Returns an error text or NULL. */
-static const char *test_compare(const test_case *c, const test_data *d, int64_t b, const float *y, char *buf,
+static const char *test_compare(const test_case *c, const test_data *d, bool wino, int64_t b, const float *y, char *buf,
                                 size_t cap)
 {
     const sn_conv_spec *s = &c->s;
@@ -203,11 +271,12 @@ static const char *test_compare(const test_case *c, const test_data *d, int64_t 
     for (int64_t i = 0; i < s->n * s->oc * px; i++) {
         int64_t p = i % px, ch = i / px % s->oc, image = i / px / s->oc;
         const float *got = y + ((image * blocks + ch / b) * px + p) * b + ch % b;
+        double slack = d->slack[i] + (wino ? d->wino[i] : 0);
         bool ok = d->slack[i] < 0 ? memcmp(got, &test_canary, 4) == 0
-                                  : fabs((double)*got - d->want[i]) <= d->slack[i]; /* false for NaN */
+                                  : fabs((double)*got - d->want[i]) <= slack; /* false for NaN */
         if (!ok) {
             snprintf(buf, cap, "image %" PRId64 " channel %" PRId64 " pixel %" PRId64 ": %.9g, expected %.9g +- %.2g",
-                     image, ch, p, (double)*got, d->want[i], d->slack[i]);
+                     image, ch, p, (double)*got, d->want[i], slack);
             return buf;
         }
     }
@@ -221,6 +290,8 @@ static const char *test_run_level(const test_case *c, const test_data *d, sn_cpu
     sn_conv_table t;
     sn_conv_table_init(&t, level);
     sn_conv cv;
+    if (t.limits.winograd && test_random() % 2)
+        t.limits.winograd = SN_CONV_WINO_ALWAYS;
     sn_conv_plan(s, &t.limits, &cv);
     int64_t b = t.limits.block, in_blocks = (s->ic + b - 1) / b, out_blocks = (s->oc + b - 1) / b;
     size_t n_x = (size_t)(s->n * s->ih * s->iw * (s->plain_in ? s->ic : in_blocks * b));
@@ -239,23 +310,25 @@ static const char *test_run_level(const test_case *c, const test_data *d, sn_cpu
     memset(bias.data, 0, bias.n * sizeof *bias.data);
     int64_t taps = s->kh * s->kw;
     sn_conv_weights from = {d->w, d->factor, s->ic / s->group * taps, taps, 1};
-    sn_conv_pack_weights(&cv, &from, w.data);
+    (cv.winograd ? t.pack_winograd : sn_conv_pack_weights)(&cv, &from, w.data);
     sn_conv_pack_bias(&cv, d->bias, bias.data);
-    sn_conv_io io = {x.data, w.data, bias.data, c->residual ? r.data : NULL, y.data};
+    test_buffer scratch = test_buffer_make(sn_conv_scratch_bytes(&cv, n_parts) / sizeof(float), 0);
+    sn_conv_io io = {x.data, w.data, bias.data, c->residual ? r.data : NULL, y.data, scratch.data};
     for (uint32_t p = 0; p < n_parts; p++)
-        (cv.depthwise ? t.depthwise : t.dense)(&cv, &io, p, n_parts);
-    const char *bad = test_compare(c, d, b, y.data, buf, cap);
+        sn_conv_kernel(&t, &cv)(&cv, &io, p, n_parts);
+    const char *bad = test_compare(c, d, cv.winograd, b, y.data, buf, cap);
     if (!bad && !c->residual && s->step_h == 1 && s->step_w == 1) { /* the same with the end by itself */
         sn_conv_spec end = cv.s;
         sn_conv_spec_open(&cv.s);
         for (uint32_t p = 0; p < n_parts; p++)
-            (cv.depthwise ? t.depthwise : t.dense)(&cv, &io, p, n_parts);
+            sn_conv_kernel(&t, &cv)(&cv, &io, p, n_parts);
         t.finish(&end, y.data, (int64_t)n_y);
-        bad = test_compare(c, d, b, y.data, buf, cap);
+        bad = test_compare(c, d, cv.winograd, b, y.data, buf, cap);
     }
-    if (!test_buffer_intact(&x) || !test_buffer_intact(&y) || !test_buffer_intact(&r) || !test_buffer_intact(&w))
+    if (!test_buffer_intact(&x) || !test_buffer_intact(&y) || !test_buffer_intact(&r) || !test_buffer_intact(&w) ||
+        !test_buffer_intact(&scratch))
         bad = "a canary was overwritten";
-    free(x.base), free(y.base), free(r.base), free(w.base), free(bias.base);
+    free(x.base), free(y.base), free(r.base), free(w.base), free(bias.base), free(scratch.base);
     return bad;
 }
 
@@ -308,13 +381,13 @@ static test_case test_case_random(void)
     default: break;
     }
     s->plain_in = s->ic <= 9 && s->group != s->ic && test_random() % 2;
-    bool pointwise = test_random() % 3 == 0;
-    s->kh = pointwise ? 1 : test_between(1, 5);
-    s->kw = pointwise ? 1 : test_between(1, 7);
-    s->stride_h = test_between(1, 3), s->stride_w = test_between(1, 3);
+    bool pointwise = test_random() % 3 == 0, wino = test_random() % 4 == 0;
+    s->kh = wino ? 3 : pointwise ? 1 : test_between(1, 5);
+    s->kw = wino ? 3 : pointwise ? 1 : test_between(1, 7);
+    s->stride_h = wino ? 1 : test_between(1, 3), s->stride_w = wino ? 1 : test_between(1, 3);
     do {
-        s->dilation_h = test_random() % 3 ? 1 : test_between(1, 4),
-        s->dilation_w = test_random() % 3 ? 1 : test_between(1, 9);
+        s->dilation_h = wino || test_random() % 3 ? 1 : test_between(1, 4),
+        s->dilation_w = wino || test_random() % 3 ? 1 : test_between(1, 9);
         s->ih = test_between(1, 20), s->iw = test_random() % 4 ? test_between(1, 37) : 1;
         s->pad_top = test_random() % 2 ? 0 : test_between(0, 6),
         s->pad_left = test_random() % 2 ? 0 : test_between(0, 9);
@@ -560,11 +633,14 @@ static void bench_run(const bench_shape *b, sn_cpu_level level)
     for (size_t i = 0; i < in + out + n_w + n_b; i++)
         mem[i] = test_value();
     float *x = mem, *w = x + (in + 15) / 16 * 16, *bias = w + n_w, *y = bias + n_b;
-    sn_conv_io io = {x, w, bias, NULL, y};
+    void *scratch = aligned_alloc(64, sn_conv_scratch_bytes(&cv, 1) + 64);
+    if (!scratch)
+        test_die("out of memory");
+    sn_conv_io io = {x, w, bias, NULL, y, scratch};
     double best = 1e9;
     for (int i = 0; i < 25; i++) {
         uint64_t t0 = sn_now_ns();
-        (cv.depthwise ? t.depthwise : t.dense)(&cv, &io, 0, 1);
+        sn_conv_kernel(&t, &cv)(&cv, &io, 0, 1);
         double ns = (double)(sn_now_ns() - t0);
         best = ns < best ? ns : best;
     }
@@ -573,6 +649,7 @@ static void bench_run(const bench_shape *b, sn_cpu_level level)
            sn_cpu_level_name(level), b->name, best / 1e3, cv.flops / best, cv.tile_base + (cv.tile_more > 0),
            cv.bundle_base + (cv.bundle_more > 0), cv.band_tiles, cv.n_tile, cv.chunk);
     free(mem);
+    free(scratch);
 }
 
 int main(int argc, char **argv)

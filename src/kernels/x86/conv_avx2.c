@@ -1,5 +1,6 @@
 /* Convolution kernels for AVX2 and FMA: 16 registers of 8 floats. */
 #include "kernels/conv_impl.h"
+#include "kernels/conv_winograd.h"
 #include "kernels/x86/vmath_avx2.h"
 #include <string.h>
 
@@ -50,3 +51,4 @@ static inline V v_move(V to, V from, VL way)
 /* clang-format on */
 
 #include "kernels/x86/conv_simd.inc"
+#include "kernels/x86/conv_winograd.inc"

@@ -1,5 +1,6 @@
 /* Convolution kernels for AVX-512: 32 registers of 16 floats. */
 #include "kernels/conv_impl.h"
+#include "kernels/conv_winograd.h"
 #include "kernels/x86/vmath_avx512.h"
 #include <string.h>
 
@@ -55,3 +56,4 @@ static inline V v_move(V to, V from, VL way)
 /* clang-format on */
 
 #include "kernels/x86/conv_simd.inc"
+#include "kernels/x86/conv_winograd.inc"
