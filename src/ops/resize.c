@@ -172,8 +172,8 @@ static setsuna_status resize_extents(sn_op_ctx *c, sn_resize_attr *a, const int3
     uint32_t i_scales = old ? 1 : 2;
     const float *scales;
     const int64_t *sizes;
-    double v[SETSUNA_RANK_MAX];
-    int64_t size[SETSUNA_RANK_MAX];
+    double v[SETSUNA_RANK_MAX] = {0};
+    int64_t size[SETSUNA_RANK_MAX] = {0};
     size_t n_scales = sn_node_floats(c->node, "scales", &scales), n_sizes = sn_node_ints(c->node, "sizes", &sizes);
     if (n_scales || n_sizes) {
         if ((n_scales && n_scales != (size_t)n) || (n_sizes && n_sizes != (size_t)n))
@@ -219,8 +219,8 @@ static setsuna_status resize_check_blocked(sn_op_ctx *c)
 static setsuna_status resize_plan(sn_op_ctx *c, sn_resize_attr *a)
 {
     const setsuna_shape *x = &c->in[0].shape;
-    int32_t axis[SETSUNA_RANK_MAX], n;
-    double roi[2 * SETSUNA_RANK_MAX];
+    int32_t axis[SETSUNA_RANK_MAX] = {0}, n = 0;
+    double roi[2 * SETSUNA_RANK_MAX] = {0};
     *a = (sn_resize_attr){.rank = x->rank};
     SN_TRY(resize_modes(c, a));
     SN_TRY(sn_op_want(c, 0, "any"));

@@ -249,7 +249,7 @@ static setsuna_status fuse_eltwise_emit(fuse_eltwise *f, const fuse_eltwise_grou
     float k[2 * FUSE_ELTWISE_NODES];
     size_t len = 0;
     for (uint32_t i = 0; i < q->n; i++) {
-        fuse_eltwise_op op;
+        fuse_eltwise_op op = {0};
         sn_node *n = &g->node[q->node[i]];
         fuse_eltwise_match(g, n, &op);
         len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i ? " " : "", op.name);

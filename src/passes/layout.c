@@ -538,7 +538,7 @@ static setsuna_status layout_pad(layout *l, size_t index)
     sn_graph *g = l->g;
     sn_node *n = &g->node[index];
     int32_t rank = layout_shape(l, n->in[0])->rank;
-    int64_t pads[2 * SETSUNA_RANK_MAX], wide[2 * SETSUNA_RANK_MAX] = {0};
+    int64_t pads[2 * SETSUNA_RANK_MAX] = {0}, wide[2 * SETSUNA_RANK_MAX] = {0};
     if (!layout_pads(l, n, rank, pads))
         return SETSUNA_OK;
     for (int32_t i = 0; i < rank; i++) {

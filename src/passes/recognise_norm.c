@@ -48,7 +48,7 @@ static bool norm_last_axes(const sn_graph *g, const sn_node *n, int32_t *first)
 {
     const int64_t *list;
     size_t count = sn_node_ints(n, "axes", &list);
-    int64_t from_input[SETSUNA_RANK_MAX];
+    int64_t from_input[SETSUNA_RANK_MAX] = {0};
     const sn_const *c = sn_graph_const(g, sn_node_in(n, 1));
     int32_t rank = g->value[n->in[0]].shape.rank, low = rank;
     bool seen[SETSUNA_RANK_MAX] = {false};
