@@ -462,7 +462,7 @@ static setsuna_status einsum_run(const sn_step *s, sn_run *r)
     for (uint32_t k = 0; k < p->n_stage; k++) {
         const einsum_stage *st = &p->stage[k];
         einsum_job j = {p, st, einsum_at(s, r, st->a), einsum_at(s, r, st->b), einsum_at(s, r, st->y), NULL};
-        j.thread_scratch = p->thread_bytes ? (uint8_t *)r->scratch + p->thread_at : NULL;
+        j.thread_scratch = (uint8_t *)r->scratch + p->thread_at;
         sn_run_parallel(s, r, einsum_part, &j);
     }
     return SETSUNA_OK;

@@ -165,8 +165,8 @@ setsuna_status sn_op_pack(sn_op_ctx *c, uint64_t key, size_t size_bytes, sn_pack
 struct sn_run {
     void *const *slot;          /* data of each slot */
     const setsuna_tensor *desc; /* dtype and shape of each slot (data field unused); for dynamic slots as last set */
-    void *scratch;
-    sn_pool *pool; /* NULL: one thread */
+    void *scratch;              /* never NULL, SN_ALIGN-aligned */
+    sn_pool *pool;              /* NULL: one thread */
     setsuna_error *err;
     void *session; /* exec's own */
     /* Gives a dynamic output its shape and memory (kept by the session, grows only). */

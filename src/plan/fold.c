@@ -141,8 +141,9 @@ setsuna_status sn_fold_node(sn_build *b, const sn_node *n, const sn_op *op, bool
     step.n_parts = 1;
     if (step.scratch_bytes > b->env->memory_limit_bytes)
         return sn_op_fail(b->ctx, SETSUNA_ELIMIT, "it needs %zu bytes of scratch memory", step.scratch_bytes);
-    f.run.scratch = step.scratch_bytes ? sn_alloc(b->env->allocator, step.scratch_bytes) : NULL;
-    if (step.scratch_bytes && !f.run.scratch)
+    f.run.scratch =
+        sn_alloc(b->env->allocator, step.scratch_bytes ? step.scratch_bytes : SN_ALIGN); /* as exec has it */
+    if (!f.run.scratch)
         return SETSUNA_ENOMEM;
     status = step.run(&step, &f.run);
     sn_free(b->env->allocator, f.run.scratch);
