@@ -199,7 +199,8 @@ setsuna_status op_rig_run(op_rig *r)
     if (r->n_threads > 1 && !r->pool)
         assert_int_equal(sn_pool_create(sn_allocator_default(), r->n_threads, &r->pool), SETSUNA_OK);
     run.pool = r->pool;
-    run.scratch = r->step.scratch_bytes ? sn_alloc(sn_allocator_default(), r->step.scratch_bytes) : NULL;
+    size_t scratch_bytes = r->step.scratch_bytes ? r->step.scratch_bytes : 1; /* never NULL, see sn_run */
+    run.scratch = sn_alloc(sn_allocator_default(), scratch_bytes);
     if (run.scratch)
         memset(run.scratch, 0x5a, r->step.scratch_bytes);
     status = r->step.run(&r->step, &run);
