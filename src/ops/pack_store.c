@@ -14,6 +14,10 @@ enum {
     PACK_SLAB_LAST_BYTES = 32 << 20
 };
 
+/* Originals are given back when their plan is complete, in one go: one by one is slower, because huge pages must be
+ * split. From this much on they go at once all the same, so that large models are not held twice. */
+enum { PACK_EAGER_BYTES = 128 << 20 };
+
 typedef struct pack_entry {
     uint64_t key;
     size_t size;
@@ -138,6 +142,9 @@ setsuna_status sn_pack_store_get(sn_pack_store *s, uint64_t key, size_t size_byt
     pthread_mutex_lock(&s->lock);
     setsuna_status status = pack_get_locked(s, key, size_bytes, fill, arg, source, n_source, out, err);
     pthread_mutex_unlock(&s->lock);
+    for (uint32_t i = 0; status == SETSUNA_OK && s->total > PACK_EAGER_BYTES && i < n_source; i++)
+        if (source[i])
+            sn_pack_store_release(s, source[i]);
     return status;
 }
 
