@@ -10,6 +10,7 @@ Checked: the area under the ROC curve of the frame probabilities, at least X; wi
 """
 import argparse
 import os
+import subprocess
 import tempfile
 
 import numpy as np
@@ -41,6 +42,13 @@ def scene(rng, speech):
         parts.append(between * [0.003, 0.03, 0.1][i // 3 % 3])
         truth.append(np.zeros(n, int))
     return np.concatenate(parts), np.concatenate(truth)
+
+
+def has_onnxruntime(setsuna):
+    """Can this build run a single Relu on it?"""
+    relu = "/usr/share/libonnx-testdata/data/node/test_relu/model.onnx"
+    command = [setsuna, "run", relu, "--shape", "x=3,4,5", "--engine", "onnxruntime"]
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def report(failed):
@@ -92,6 +100,9 @@ def main():
             failed.append("the segments are not where the speech is")
 
         report(failed)
+        if not has_onnxruntime(o.setsuna):
+            print("not compared with ONNX Runtime: it is not there (scripts/deps --with-onnxruntime, then build again)")
+            return
         theirs, other = probabilities("onnxruntime")
         other_area = sound.auc(theirs[decided], is_speech[decided])
         print(f"ONNX Runtime: AUC {other_area:.5f}; probabilities differ by at most {np.abs(ours - theirs).max():.2e}")
