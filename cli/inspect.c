@@ -169,7 +169,7 @@ static setsuna_status inspect_file(const inspect *in, setsuna_error *err)
         printf("\n");
         inspect_print_values("inputs", onnx->graph, onnx->graph->input, onnx->graph->n_input);
         inspect_print_values("outputs", onnx->graph, onnx->graph->output, onnx->graph->n_output);
-        printf("  %s constants hold %s values in %s; %llu nodes\n", "", sn_human_count(params, sum.n_param),
+        printf("  constants hold %s values in %s; %llu nodes\n", sn_human_count(params, sum.n_param),
                sn_human_bytes(pbytes, sum.param_bytes), (unsigned long long)sum.n_node);
         inspect_print_ops(&sum);
     }

@@ -195,11 +195,7 @@ static setsuna_status native_run(sn_session *session, const setsuna_tensor *inpu
 
 static const char *native_metadata(const sn_model *model, const char *key)
 {
-    const sn_onnx_model *onnx = ((const native_model *)model)->onnx;
-    for (size_t i = 0; i < onnx->n_metadata; i++)
-        if (strcmp(onnx->metadata[i].key, key) == 0)
-            return onnx->metadata[i].value;
-    return NULL;
+    return sn_onnx_metadata(((const native_model *)model)->onnx, key);
 }
 
 const sn_engine_ops sn_engine_native = {

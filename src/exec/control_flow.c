@@ -87,12 +87,10 @@ static setsuna_status control_bind_body(sn_plan_env *env, sn_graph *g, const sn_
     return body->module ? SETSUNA_OK : SETSUNA_ENOMEM;
 }
 
-static setsuna_status control_ints(const sn_node *n, const char *name, uint32_t want, sn_arena *arena, int32_t *out,
-                                   setsuna_error *err)
+static setsuna_status control_ints(const sn_node *n, const char *name, uint32_t want, int32_t *out, setsuna_error *err)
 {
     const int64_t *v;
     size_t count = sn_node_ints(n, name, &v);
-    (void)arena;
     if (count && count != want)
         return sn_fail(err, SETSUNA_EMODEL, n->name, "%s needs %u values, has %zu", name, want, count);
     for (size_t i = 0; i < count; i++) {
@@ -123,14 +121,13 @@ static setsuna_status control_bind_scan(const sn_node *n, control_param *p, sn_a
     int32_t *dir = sn_arena_array(arena, n_dir, sizeof *dir);
     if (!p->in_axis || !p->out_axis || !p->in_backward || !p->out_backward || !dir)
         return SETSUNA_ENOMEM;
-    SN_TRY(control_ints(n, "scan_input_axes", p->n_scan, arena, p->in_axis, err));
-    SN_TRY(control_ints(n, "scan_output_axes", p->n_scan_out, arena, p->out_axis, err));
-    SN_TRY(
-        control_ints(n, p->kind == CONTROL_SCAN8 ? "directions" : "scan_input_directions", p->n_scan, arena, dir, err));
+    SN_TRY(control_ints(n, "scan_input_axes", p->n_scan, p->in_axis, err));
+    SN_TRY(control_ints(n, "scan_output_axes", p->n_scan_out, p->out_axis, err));
+    SN_TRY(control_ints(n, p->kind == CONTROL_SCAN8 ? "directions" : "scan_input_directions", p->n_scan, dir, err));
     for (uint32_t i = 0; i < p->n_scan; i++)
         p->in_backward[i] = dir[i] != 0;
     memset(dir, 0, n_dir * sizeof *dir);
-    SN_TRY(control_ints(n, "scan_output_directions", p->n_scan_out, arena, dir, err));
+    SN_TRY(control_ints(n, "scan_output_directions", p->n_scan_out, dir, err));
     for (uint32_t i = 0; i < p->n_scan_out; i++)
         p->out_backward[i] = dir[i] != 0;
     return SETSUNA_OK;
