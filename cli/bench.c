@@ -25,7 +25,7 @@ static const sn_cli_option bench_options[] = {
     {"runs", "N", "measure N predictions"},
     {"duration", "TIME", "measure for this long: 10s, 500ms (default 3s, at least 10 predictions)"},
     {"warmup", "N|auto", "predictions before measuring; auto (default): until they stop getting faster"},
-    {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"probe", NULL, "also read run-queue wait, faults and switches of every prediction (about 2 us each)"},

@@ -1,4 +1,5 @@
 #include "base/pool.h"
+#include "base/cpu.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -33,15 +34,6 @@ struct sn_pool {
     pool_worker worker[];
 };
 
-static void pool_pause(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#else
-    __asm__ volatile("" ::: "memory");
-#endif
-}
-
 static void pool_sleep(sn_pool *pool, uint32_t seen)
 {
     atomic_fetch_add(&pool->sleepers, 1);
@@ -63,7 +55,7 @@ static void *pool_worker_main(void *arg)
         for (uint32_t i = 1; (now = atomic_load_explicit(&pool->region, memory_order_acquire)) == seen; i++) {
             if (atomic_load_explicit(&pool->stop, memory_order_relaxed))
                 return NULL;
-            pool_pause();
+            sn_cpu_pause();
             if (i % 64)
                 continue;
             uint64_t t = sn_now_ns();
@@ -149,7 +141,7 @@ void sn_pool_run(sn_pool *pool, sn_pool_fn *fn, void *arg, uint32_t n_parts)
     /* All workers answer every region, also those without a part: fn and arg may change once we return. */
     for (uint32_t i = 0; i < pool->n_workers; i++)
         for (uint32_t spins = 0; atomic_load_explicit(&pool->worker[i].done, memory_order_acquire) != region; spins++) {
-            pool_pause();
+            sn_cpu_pause();
             if (spins > 20000) /* the worker lost its core: give ours away rather than burn it */
                 syscall(SYS_sched_yield);
         }

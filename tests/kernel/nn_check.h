@@ -6,7 +6,7 @@
 #ifndef SN_TESTS_NN_CHECK_H
 #define SN_TESTS_NN_CHECK_H
 
-#include "base/cpu.h"
+#include "levels.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
@@ -40,9 +40,8 @@ static inline _Noreturn void nn_die(const char *what)
 
 static inline nn_check nn_begin(const char *program, int64_t repeat, int argc, char **argv)
 {
-    nn_check t = {.program = program, .seed = 1, .repeat = repeat, .lowest = SN_CPU_REF, .highest = sn_cpu_detect()};
-    if (t.highest > SN_CPU_AVX512)
-        t.highest = SN_CPU_AVX512; /* these families have no kernels of their own above */
+    nn_check t = {
+        .program = program, .seed = 1, .repeat = repeat, .lowest = SN_CPU_REF, .highest = levels_highest_f32()};
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
         if (more && strcmp(argv[i], "--seed") == 0)

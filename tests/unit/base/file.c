@@ -109,6 +109,7 @@ static void check_beneath(const char *name, setsuna_status want)
 static void test_beneath_attacks(void **state)
 {
     (void)state;
+    unit_need_openat2();
     char absolute[4096];
     assert_non_null(getcwd(absolute, sizeof absolute - 8));
     strcat(absolute, "/ok");
@@ -168,6 +169,7 @@ static void test_beneath_attacks(void **state)
 static void test_beneath_ranges(void **state)
 {
     (void)state;
+    unit_need_openat2();
     put("data", "0123456789");
     static const struct {
         uint64_t offset, size;

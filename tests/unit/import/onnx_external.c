@@ -79,6 +79,7 @@ static const sn_onnx_options in_folder = {.dir = "model"};
 static void test_data_is_read_once(void **state)
 {
     (void)state;
+    unit_need_openat2();
     pb_write g = onnx_graph("main", "", "a,b,c,d");
     pb_message(&g, 5, external("a", "weights.bin", NULL, NULL, 16));
     pb_message(&g, 5, external("b", "weights.bin", "64", "32", 32));
@@ -102,6 +103,7 @@ static void test_data_is_read_once(void **state)
 static void test_paths_that_are_refused(void **state)
 {
     (void)state;
+    unit_need_openat2();
     static const struct {
         const char *location;
         setsuna_status status;
@@ -144,6 +146,7 @@ static void test_paths_that_are_refused(void **state)
 static void test_ranges_that_are_refused(void **state)
 {
     (void)state;
+    unit_need_openat2();
     static const struct {
         const char *offset, *length;
         int64_t n;
