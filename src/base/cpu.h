@@ -11,7 +11,7 @@
     X(REF, "ref")               /* plain C, any CPU */                                                                 \
     X(AVX2, "avx2")             /* avx2 fma f16c bmi2 */                                                               \
     X(AVX512, "avx512")         /* f bw dq vl */                                                                       \
-    X(AVX512VNNI, "avx512vnni") /* + vnni vbmi */                                                                        \
+    X(AVX512VNNI, "avx512vnni") /* + vnni vbmi */                                                                      \
     X(AVX512BF16, "avx512bf16") /* + bf16 */
 #elif defined(__aarch64__)
 #define SN_CPU_LEVEL_LIST(X)                                                                                           \

@@ -1,4 +1,5 @@
 /* Convolution kernels for NEON: 32 registers of 4 floats, taken in pairs. */
+#include "kernels/arm/transpose4_neon.h"
 #include "kernels/arm/vmath_neon.h"
 #include "kernels/conv_impl.h"
 #include "kernels/conv_winograd.h"
@@ -6,16 +7,6 @@
 
 typedef SN_V_TYPE V;
 enum { VW = SN_V_LANES };
-
-static inline void v_transpose_4x4(float32x4_t m[4])
-{
-    float32x4_t a = vtrn1q_f32(m[0], m[1]), b = vtrn2q_f32(m[0], m[1]);
-    float32x4_t c = vtrn1q_f32(m[2], m[3]), d = vtrn2q_f32(m[2], m[3]);
-    m[0] = vcombine_f32(vget_low_f32(a), vget_low_f32(c));
-    m[1] = vcombine_f32(vget_low_f32(b), vget_low_f32(d));
-    m[2] = vcombine_f32(vget_high_f32(a), vget_high_f32(c));
-    m[3] = vcombine_f32(vget_high_f32(b), vget_high_f32(d));
-}
 
 static inline void v_transpose(V m[8])
 {
@@ -25,7 +16,7 @@ static inline void v_transpose(V m[8])
         q[i / 4][1][i % 4] = m[i].hi;
     }
     for (int i = 0; i < 4; i++)
-        v_transpose_4x4(q[i / 2][i % 2]);
+        sn_transpose4_neon(q[i / 2][i % 2]);
     for (int i = 0; i < 8; i++)
         m[i] = (V){q[0][i / 4][i % 4], q[1][i / 4][i % 4]};
 }
