@@ -58,7 +58,7 @@ static inline void sn_cpu_pause(void)
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
-    __asm__ volatile("yield" ::: "memory");
+    __asm__ volatile("isb" ::: "memory"); /* yield does nothing where a core has one thread */
 #else
     __asm__ volatile("" ::: "memory");
 #endif
