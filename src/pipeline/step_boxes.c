@@ -351,7 +351,7 @@ static setsuna_status for_each_run(sn_pipe_step *step, sn_pipe_pass *pass, setsu
             if (s->pair[k].inner != s->item)
                 s->pair[k].inner->filled = false;
         sn_pipe_pass inner = {.ledger = pass->ledger, .index = i};
-        SN_TRY(sn_pipe_step_list_run(&s->steps, 0, &inner, NULL, err));
+        SN_TRY(sn_pipe_step_list_run(&s->steps, 0, s->steps.n, &inner, err));
         SN_TRY(for_each_gather(step, (int32_t)i, err));
     }
     return SETSUNA_OK;

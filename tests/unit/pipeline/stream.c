@@ -20,6 +20,16 @@ static sound_file sound_of(int64_t n)
     return f;
 }
 
+static sn_pipeline *open_text(const char *text)
+{
+    sn_pipeline *p = NULL;
+    setsuna_error err = {0};
+    setsuna_status status = sn_pipeline_parse("test.yaml", text, strlen(text), NULL, &p, &err);
+    if (status != SETSUNA_OK)
+        fail_msg("%s: %s", err.where, err.text);
+    return p;
+}
+
 static sn_pipeline *open_steps(const char *steps)
 {
     char text[4096];
@@ -27,12 +37,7 @@ static sn_pipeline *open_steps(const char *steps)
              "setsuna: 1\nname: test\ninputs: {sound: bytes}\nsteps:\n"
              "  - decode_audio: {from: sound, to: audio, rate: 16000}\n%s",
              steps);
-    sn_pipeline *p = NULL;
-    setsuna_error err = {0};
-    setsuna_status status = sn_pipeline_parse("test.yaml", text, strlen(text), NULL, &p, &err);
-    if (status != SETSUNA_OK)
-        fail_msg("%s: %s", err.where, err.text);
-    return p;
+    return open_text(text);
 }
 
 static void expect_open_fails(const char *steps, const char *reason)
@@ -53,7 +58,7 @@ static void start(sn_pipeline *p, const sound_file *f)
 {
     setsuna_error err = {0};
     assert_int_equal(sn_pipeline_set_bytes(p, 0, f->data, f->size, &err), SETSUNA_OK);
-    assert_int_equal(sn_pipeline_start(p, &err), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_start(p, NULL, &err), SETSUNA_OK);
 }
 
 static bool next(sn_pipeline *p)
@@ -133,12 +138,59 @@ static void test_empty_sound(void **state)
         ;
     assert_true(sn_pipeline_output(p, 0)->filled);
     start(p, &none);
+    assert_true(sn_pipeline_frame_s(p) == 0);
     assert_false(next(p));
+    assert_true(sn_pipeline_frame_s(p) == 0);
     assert_false(sn_pipeline_output(p, 0)->filled);
     assert_int_equal(sn_pipeline_output(p, 0)->tensor.t.size_bytes, 0);
     assert_int_equal(sn_pipeline_output(p, 1)->segments.n, 0);
     free(some.data);
     free(none.data);
+    sn_pipeline_close(p);
+}
+
+/* ---- ledgers ------------------------------------------------------------------------------------------------- */
+
+static void test_frames_have_ledgers_of_their_own(void **state)
+{
+    (void)state;
+    enum { N = 1000, LENGTH = 100, HOP = 40, FRAMES = 1 + (N - LENGTH + HOP - 1) / HOP };
+    sn_pipeline *p = open_steps("  - frames: {from: audio, to: frame, length: 100, hop: 40}\n"
+                                "  - affine: {from: frame, to: scaled, scale: 2}\n"
+                                "  - collect: {from: scaled, to: all}\n"
+                                "outputs: [all]\n");
+    sound_file f = sound_of(N);
+    const setsuna_tensor *all = &sn_pipeline_output(p, 0)->tensor.t;
+    for (int64_t round = 0; round < 3; round++) {
+        sn_ledger l;
+        setsuna_error err = {0};
+        assert_int_equal(sn_pipeline_set_bytes(p, 0, f.data, f.size, &err), SETSUNA_OK);
+        /* The file is read and decoded before the first frame, and only then. */
+        sn_ledger_begin(&l, 0);
+        assert_int_equal(sn_pipeline_start(p, &l, &err), SETSUNA_OK);
+        sn_ledger_close(&l);
+        assert_int_equal(l.n_flaws, 0);
+        for (int i = 0; i < SN_STAGES; i++)
+            assert_int_equal(l.n_enters[i], i == SN_STAGE_ACQUIRE || i == SN_STAGE_PREPROCESS);
+        assert_true(l.unexplained_ns >= 0);
+        assert_true(sn_pipeline_frame_s(p) == 0);
+        bool more = true;
+        for (int64_t k = 0; more; k++) {
+            sn_ledger_begin(&l, (uint64_t)k);
+            assert_int_equal(sn_pipeline_next(p, &l, &more, &err), SETSUNA_OK);
+            sn_ledger_close(&l);
+            assert_int_equal(l.n_flaws, 0);
+            for (int i = 0; i < SN_STAGES; i++)
+                assert_int_equal(l.n_enters[i], i == SN_STAGE_PREPARE ? 2 : i == SN_STAGE_POSTPROCESS ? 1 : 0);
+            assert_int_equal(l.wall_ns, sn_ledger_explained_ns(&l) + (uint64_t)l.unexplained_ns);
+            assert_int_equal(more, k + 1 < FRAMES);
+            assert_true(sn_pipeline_frame_s(p) == (double)HOP / 16000.0);
+            assert_int_equal(all->shape.dim[0], k + 1); /* nothing of the round before */
+            if (round == 1 && k == 3)
+                break; /* and a run that is given up in the middle leaves nothing either */
+        }
+    }
+    free(f.data);
     sn_pipeline_close(p);
 }
 
@@ -292,9 +344,9 @@ static void test_mistakes_are_told(void **state)
     assert_non_null(strstr(err.where, "test.yaml"));
     /* A sound that is none is told by its file. */
     assert_int_equal(sn_pipeline_set_bytes(p, 0, "RIFF", 4, &err), SETSUNA_OK);
-    assert_int_equal(sn_pipeline_start(p, &err), SETSUNA_OK);
-    assert_int_equal(sn_pipeline_next(p, NULL, &more, &err), SETSUNA_EINPUT);
+    assert_int_equal(sn_pipeline_start(p, NULL, &err), SETSUNA_EINPUT);
     assert_non_null(strstr(err.text, "not a WAV"));
+    assert_int_equal(sn_pipeline_next(p, NULL, &more, &err), SETSUNA_EINVAL);
     free(f.data);
     sn_pipeline_close(p);
 }
@@ -304,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frames_are_exact),
         cmocka_unit_test(test_empty_sound),
+        cmocka_unit_test(test_frames_have_ledgers_of_their_own),
         cmocka_unit_test(test_window_holds_the_last_rows),
         cmocka_unit_test(test_collect_keeps_everything),
         cmocka_unit_test(test_events),
