@@ -313,6 +313,74 @@ static void test_events(void **state)
     sn_pipeline_close(p);
 }
 
+/* Detectors inside for_each, with one box or two, tell what they tell outside: each event once, the last one too. */
+static void check_events_in_for_each(const sound_file *sound, const uint8_t *png, size_t png_size, int64_t boxes)
+{
+    sn_pipeline *p = open_text(
+        "setsuna: 1\nname: test\ninputs: {sound: bytes, picture: bytes, places: tensor, scores: tensor}\nsteps:\n"
+        "  - decode: {from: picture, to: photo}\n"
+        "  - ssd_boxes: {boxes: places, scores: scores, image: photo, to: found, width: 2, height: 1, strides: [1],\n"
+        "      extra_ratio: 0, fixed_size: true, sigmoid: false}\n"
+        "  - decode_audio: {from: sound, to: audio, rate: 16000}\n"
+        "  - frames: {from: audio, to: frame, length: 1, begin: b, end: e}\n"
+        "  - speech_segments: {from: frame, begin: b, end: e, to: segments, min_speech_ms: 1, min_silence_ms: 0}\n"
+        "  - wake_words: {scores: {loud: frame}, begin: b, end: e, to: words, refractory_ms: 1}\n"
+        "  - for_each:\n"
+        "      boxes: found\n"
+        "      as: one\n"
+        "      steps:\n"
+        "        - speech_segments: {from: frame, begin: b, end: e, to: s, min_speech_ms: 1, min_silence_ms: 0}\n"
+        "        - wake_words: {scores: {loud: frame}, begin: b, end: e, to: w, refractory_ms: 1}\n"
+        "      collect: {s: segments_inside, w: words_inside}\n"
+        "outputs: [segments, words, segments_inside, words_inside]\n");
+    float place[8] = {0, 0, 0.25f, 0.5f, 0, 0, 0.25f, 0.5f}, score[2] = {0.9f, boxes > 1 ? 0.8f : 0.0f};
+    setsuna_tensor places = {SETSUNA_F32, {3, {1, 2, 4}}, place, sizeof place};
+    setsuna_tensor scores = {SETSUNA_F32, {3, {1, 2, 1}}, score, sizeof score};
+    assert_int_equal(sn_pipeline_set_bytes(p, 1, png, png_size, NULL), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_set_tensor(p, 2, &places, NULL), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_set_tensor(p, 3, &scores, NULL), SETSUNA_OK);
+    for (int run = 0; run < 2; run++) {
+        start(p, sound);
+        while (next(p))
+            ;
+        const sn_pipe_slot *segments = sn_pipeline_output(p, 0), *words = sn_pipeline_output(p, 1);
+        assert_int_equal(segments->segments.n, 2);
+        assert_int_equal(words->segments.n, 2);
+        for (uint32_t k = 0; k < 2; k++) {
+            const sn_pipe_slot *outside = sn_pipeline_output(p, k), *inside = sn_pipeline_output(p, 2 + k);
+            assert_int_equal(inside->segments.n, 2);
+            for (size_t i = 0; i < inside->segments.n; i++) {
+                const sn_segment *a = &outside->segments.item[i], *b = &inside->segments.item[i];
+                assert_true(a->begin_s == b->begin_s && a->end_s == b->end_s);
+                assert_true(fabsf(a->score - b->score) <= 1e-6f);
+            }
+        }
+    }
+    sn_pipeline_close(p);
+}
+
+static void test_events_in_for_each(void **state)
+{
+    (void)state;
+    enum { N = 160, GAP_BEGIN = 60, GAP_END = 120 };
+    float s[N] = {0};
+    for (size_t i = 20; i < N; i++) /* the second burst lasts until the end */
+        s[i] = i < GAP_BEGIN || i >= GAP_END ? 0.75f : 0.0f;
+    sound_file sound = sound_file_make(SF_FORMAT_WAV | SF_FORMAT_FLOAT, 16000, 1, s, N);
+    sn_image photo = {0};
+    uint8_t *png;
+    size_t size;
+    assert_int_equal(sn_image_reserve(sn_allocator_default(), &photo, 20, 10, 3), SETSUNA_OK);
+    for (int y = 0; y < 10; y++)
+        memset(sn_image_row(&photo, y), 0, 60);
+    assert_int_equal(sn_image_encode_png(sn_allocator_default(), &photo, &png, &size, NULL), SETSUNA_OK);
+    check_events_in_for_each(&sound, png, size, 1);
+    check_events_in_for_each(&sound, png, size, 2); /* each frame twice: the same moments */
+    sn_image_fini(sn_allocator_default(), &photo);
+    sn_free(sn_allocator_default(), png);
+    free(sound.data);
+}
+
 static void test_mistakes_are_told(void **state)
 {
     (void)state;
@@ -360,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_window_holds_the_last_rows),
         cmocka_unit_test(test_collect_keeps_everything),
         cmocka_unit_test(test_events),
+        cmocka_unit_test(test_events_in_for_each),
         cmocka_unit_test(test_mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
