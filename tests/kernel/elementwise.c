@@ -1,7 +1,5 @@
 /* The elementwise kernels, in the manner of checkasm.
  *
- *   kernel_elementwise [--seed N] [--level NAME] [--function TEXT]
- *
  * Shapes: every kernel of every level on tiles of all operand patterns, around multiples of the vector, in place and
  * not, off alignment, at the end of heap blocks: the bits must be those of the same elements computed one by one, and
  * for the kernels of class exact those of the reference.
@@ -321,9 +319,7 @@ static void test_level(parity *t, sn_cpu_level level, bool shapes)
 
 int main(int argc, char **argv)
 {
-    parity t;
-    if (!parity_options(&t, "kernel_elementwise", argc, argv))
-        return 2;
+    parity t = parity_begin("kernel_elementwise", 1, argc, argv);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
         test_level(&t, level, true);
         test_level(&t, level, false);
