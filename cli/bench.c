@@ -20,7 +20,7 @@
 
 static const sn_cli_option bench_options[] = {
     {"shape", "NAME=DIMS", "fix the shape of a model's input: --shape x=1,3,640,640"},
-    {"input", "NAME=FILE", "read a model's input from a .npy or .pb file"},
+    {"input", "NAME=FILE", "an input by name: .npy or .pb for tensors, any file for bytes"},
     {"fill", "NAME=VALUE", "fill a model's input with a number"},
     {"threads", "N", "threads of the engine (default 1)"},
     {"runs", "N", "measure N predictions; of a stream, N frames"},

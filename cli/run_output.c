@@ -212,8 +212,8 @@ static void text_list_item(sn_sink *o, const sn_pipe_slot *s, size_t i)
         sn_sink_printf(o, "    %.3f  %-5d %s\n", (double)c->score, c->index, c->label ? c->label : "");
     } else if (s->kind == SN_PIPE_SEGMENTS) {
         const sn_segment *g = &s->segments.item[i];
-        sn_sink_printf(o, "    %8.2f s - %8.2f s  %.3f  %s\n", g->begin_s, g->end_s, (double)g->score,
-                       g->label ? g->label : "");
+        sn_sink_printf(o, "    %8.2f s - %8.2f s  %.3f%s%s\n", g->begin_s, g->end_s, (double)g->score,
+                       g->label ? "  " : "", g->label ? g->label : "");
     } else {
         const sn_box *b = &s->boxes.item[i];
         sn_sink_printf(o, "    %.3f ", (double)b->score);

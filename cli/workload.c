@@ -69,7 +69,8 @@ static setsuna_status workload_open_pipeline(sn_workload *w, setsuna_error *err)
         SN_TRY(workload_give(w, &o->inputs->spec[i], err));
     const sn_pipe_slot *first = sn_pipeline_input(w->pipeline, 0);
     if (o->n_input == 0 && first && o->inputs->n_spec == 0)
-        return sn_fail(err, SETSUNA_EINVAL, o->target, "it needs an input file for \"%s\"", first->name);
+        return sn_fail(err, SETSUNA_EINVAL, o->target, "its input \"%s\" needs a file; name one after the pipeline",
+                       first->name);
     return SETSUNA_OK;
 }
 

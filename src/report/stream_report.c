@@ -14,14 +14,16 @@ static const char *stream_mean(char *buf, const sn_summary *s, bool ascii)
 
 void sn_stream_write_frames(const sn_book_summary *frames, double frame_s, sn_sink *sink, bool ascii)
 {
-    char n[SN_HUMAN_MAX], lasts[SN_HUMAN_MAX], mean[SN_HUMAN_MAX];
+    char n[SN_HUMAN_MAX], lasts[SN_HUMAN_MAX], mean[SN_HUMAN_MAX], times[SN_HUMAN_MAX];
     if (frames->n == 0) {
         sn_sink_puts(sink, "no frames");
         return;
     }
-    sn_sink_printf(sink, "%s frame%s of %s in %s each, real-time factor %.3g", sn_human_count(n, frames->n),
-                   frames->n == 1 ? "" : "s", sn_human_duration(lasts, (uint64_t)llround(frame_s * 1e9), ascii),
-                   stream_mean(mean, &frames->wall, ascii), sn_stream_real_time_factor(frames, frame_s));
+    double factor = sn_stream_real_time_factor(frames, frame_s);
+    sn_sink_printf(
+        sink, "%s frame%s of %s in %s each: real-time factor %.3g (%s times real time)", sn_human_count(n, frames->n),
+        frames->n == 1 ? "" : "s", sn_human_duration(lasts, (uint64_t)llround(frame_s * 1e9), ascii),
+        stream_mean(mean, &frames->wall, ascii), factor, sn_human_number(times, factor > 0 ? 1 / factor : 0));
 }
 
 void sn_stream_write_openings(const sn_book_summary *openings, sn_sink *sink, bool ascii)

@@ -129,7 +129,7 @@ def check_frames():
                  "\nopening a file, before its frames: "):
         check(line in text, f"run --ledger: no '{line.strip()}' in\n{text}")
     text = setsuna("bench", "pairs.yaml", "long.wav", "--runs", 1000)
-    for line in (" frames/s\n", "\nper frame: 1,000 frames of 16.00 ms in ", ", real-time factor ", "\n1,000 requests;",
+    for line in (" frames/s\n", "\nper frame: 1,000 frames of 16.00 ms in ", " each: real-time factor ", " times real time)\n", "\n1,000 requests;",
                  "\nopening a file, before its frames: "):
         check(line in text, f"bench: no '{line.strip()}' in\n{text}")
 

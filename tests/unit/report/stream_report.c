@@ -38,9 +38,12 @@ static void test_frames(void **state)
 {
     (void)state;
     expect_frames(0, 0, 0, "no frames");
-    expect_frames(1, 16000000, 0.032, "1 frame of 32.00 ms in 16.00 ms each, real-time factor 0.5");
-    expect_frames(1288, 16000, 0.032, "1,288 frames of 32.00 ms in 16.00 us each, real-time factor 0.0005");
-    expect_frames(3, 160000000, 0.08, "3 frames of 80.00 ms in 160.0 ms each, real-time factor 2");
+    expect_frames(1, 16000000, 0.032,
+                  "1 frame of 32.00 ms in 16.00 ms each: real-time factor 0.5 (2.000 times real time)");
+    expect_frames(1288, 16000, 0.032,
+                  "1,288 frames of 32.00 ms in 16.00 us each: real-time factor 0.0005 (2,000 times real time)");
+    expect_frames(3, 160000000, 0.08,
+                  "3 frames of 80.00 ms in 160.0 ms each: real-time factor 2 (0.5000 times real time)");
 }
 
 static void test_real_time_factor(void **state)
