@@ -131,8 +131,12 @@ double sn_workload_frame_s(const sn_workload *w)
 setsuna_status sn_workload_begin(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err)
 {
     const sn_workload_options *o = w->options;
-    if (w->pipeline && (o->n_input > 1 || (o->n_input == 1 && i == 0))) /* a single path is set once */
-        SN_TRY(sn_pipeline_set_file(w->pipeline, 0, o->input[i % o->n_input], err));
+    if (w->pipeline && (o->n_input > 1 || (o->n_input == 1 && i == 0))) { /* a single path is set once */
+        sn_ledger_enter(ledger, SN_STAGE_ACQUIRE);                        /* the last file is given up here */
+        setsuna_status status = sn_pipeline_set_file(w->pipeline, 0, o->input[i % o->n_input], err);
+        sn_ledger_leave(ledger, SN_STAGE_ACQUIRE);
+        SN_TRY(status);
+    }
     return sn_workload_is_stream(w) ? sn_pipeline_start(w->pipeline, ledger, err) : SETSUNA_OK;
 }
 
