@@ -36,8 +36,9 @@ bool sn_workload_is_stream(const sn_workload *w);
 /* As sn_pipeline_frame_s, for the last request; 0 for what is no stream. */
 double sn_workload_frame_s(const sn_workload *w);
 
-/* The next requests are about input file i modulo n_input. A stream begins anew: its file is read and decoded here,
- * once for all of its frames, and ledger (begun and closed by the caller, or NULL) gets the stages of that. */
+/* The next requests are about input file i modulo n_input; the one before is given up. A stream begins anew: its file
+ * is read and decoded here, once for all of its frames. ledger (begun and closed by the caller, or NULL) gets the
+ * stages of that. */
 setsuna_status sn_workload_begin(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err);
 
 /* One request. The caller begins and closes the ledger. *more_out: the input has another frame; when it has not, the
