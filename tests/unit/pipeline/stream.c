@@ -194,6 +194,34 @@ static void test_frames_have_ledgers_of_their_own(void **state)
     sn_pipeline_close(p);
 }
 
+/* A step before the source that has nothing to hand on: there are no frames, and that is no failure. */
+static void test_stopped_before_the_source(void **state)
+{
+    (void)state;
+    sn_pipeline *p = open_text("setsuna: 1\nname: test\ninputs: {sound: bytes, x: tensor}\nsteps:\n"
+                               "  - window: {from: x, to: last, rows: 4}\n"
+                               "  - decode_audio: {from: sound, to: audio, rate: 16000}\n"
+                               "  - frames: {from: audio, to: frame, length: 10}\n"
+                               "  - collect: {from: frame, to: all}\n"
+                               "outputs: [all, last]\n");
+    sound_file f = sound_of(100);
+    float row[4] = {1, 2, 3, 4};
+    setsuna_tensor few = {SETSUNA_F32, {2, {1, 1}}, row, sizeof *row},
+                   enough = {SETSUNA_F32, {2, {4, 1}}, row, sizeof row};
+    for (int run = 0; run < 4; run++) {
+        assert_int_equal(sn_pipeline_set_tensor(p, 1, run % 2 ? &enough : &few, NULL), SETSUNA_OK);
+        start(p, &f);
+        int frames = 0;
+        for (bool more = true; more; frames += sn_pipeline_frame_s(p) > 0)
+            more = next(p);
+        assert_int_equal(frames, run % 2 ? 10 : 0);
+        assert_int_equal(sn_pipeline_output(p, 0)->filled, run % 2);
+        assert_int_equal(sn_pipeline_output(p, 1)->filled, run % 2);
+    }
+    free(f.data);
+    sn_pipeline_close(p);
+}
+
 /* ---- affine, window, collect ---------------------------------------------------------------------------------------
  */
 
@@ -425,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_frames_are_exact),
         cmocka_unit_test(test_empty_sound),
         cmocka_unit_test(test_frames_have_ledgers_of_their_own),
+        cmocka_unit_test(test_stopped_before_the_source),
         cmocka_unit_test(test_window_holds_the_last_rows),
         cmocka_unit_test(test_collect_keeps_everything),
         cmocka_unit_test(test_events),
