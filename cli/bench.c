@@ -128,7 +128,9 @@ static setsuna_status bench_after(bench *b, const sn_workload *w, setsuna_error 
     if (!sn_workload_is_stream(w))
         return SETSUNA_OK;
     if (sn_workload_frame_s(w) <= 0)
-        return sn_fail(err, SETSUNA_EINPUT, b->workload.n_input ? b->workload.input[0] : b->workload.target,
+        return sn_fail(err, SETSUNA_EINPUT,
+                       b->workload.n_input ? b->workload.input[(b->n_begun - 1) % b->workload.n_input]
+                                           : b->workload.target,
                        "an input without a single frame: there is nothing to measure");
     if (!b->more)
         bench_keep_outputs(b, w);
@@ -175,9 +177,11 @@ static setsuna_status bench_warmup(bench *b, sn_workload *w, setsuna_error *err)
 
 static void bench_progress(const bench *b, bool frames, uint64_t done, uint64_t now, uint64_t *last)
 {
-    if (!isatty(STDERR_FILENO) || now - *last < 200000000)
+    if (now - *last < 200000000)
         return;
     *last = now;
+    if (!isatty(STDERR_FILENO))
+        return;
     double share = b->runs ? (double)done / (double)b->runs : (double)b->elapsed_ns / (double)b->duration_ns;
     fprintf(stderr, "\r%3.0f %%  %llu %s ", 100 * (share > 1 ? 1 : share), (unsigned long long)done,
             frames ? "frames" : "predictions");

@@ -136,7 +136,7 @@ def check_frames():
 
 def check_no_frames():
     write_sound("empty.wav", 0)
-    text = setsuna("bench", "pairs.yaml", "empty.wav", code=1)
+    text = setsuna("bench", "pairs.yaml", "short.wav", "empty.wav", code=1)
     check("empty.wav" in text and "without a single frame" in text, f"an empty sound under bench: {text}")
     check("no frames" in setsuna("run", "pairs.yaml", "empty.wav", "--ledger"), "an empty sound under run")
     r = checked_json("run.schema.json", "run", "pairs.yaml", "empty.wav")["results"][0]
