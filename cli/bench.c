@@ -26,6 +26,7 @@ static const sn_cli_option bench_options[] = {
     {"duration", "TIME", "measure for this long: 10s, 500ms (default 3s, at least 10 predictions)"},
     {"warmup", "N|auto", "predictions before measuring; auto (default): until they stop getting faster"},
     {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"probe", NULL, "also read run-queue wait, faults and switches of every prediction (about 2 us each)"},
@@ -41,6 +42,7 @@ enum {
     BENCH_DURATION,
     BENCH_WARMUP,
     BENCH_CPU,
+    BENCH_NO_WINOGRAD,
     BENCH_ENGINE,
     BENCH_ORT,
     BENCH_PROBE,
@@ -274,6 +276,7 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
             return sn_cli_usage_error(&bench_command, "--cpu: no level \"%s\"", args->value);
         m->cpu_level = (int)level;
         return SN_EXIT_OK;
+    case BENCH_NO_WINOGRAD: m->no_winograd = true; return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
     case BENCH_PROBE: b->probe = true; return SN_EXIT_OK;

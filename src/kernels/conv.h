@@ -58,7 +58,7 @@ typedef struct sn_conv_spec {
 } sn_conv_spec;
 
 typedef enum sn_conv_wino_use {
-    SN_CONV_WINO_NEVER, /* there is no such kernel */
+    SN_CONV_WINO_NEVER, /* there is no such kernel, or it is not wanted */
     SN_CONV_WINO_FAST,  /* where it is estimated to be faster */
     SN_CONV_WINO_ALWAYS /* where it is possible: for tests */
 } sn_conv_wino_use;

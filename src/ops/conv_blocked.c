@@ -309,6 +309,8 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
         return SETSUNA_ENOMEM;
     SN_TRY(conv_blocked_read(c, &spec, &y));
     sn_conv_table_init(&p->table, c->cpu);
+    if (c->no_winograd)
+        p->table.limits.winograd = SN_CONV_WINO_NEVER;
     bool plain = sn_node_int(c->node, "block", 0) == 0;
     p->end = spec;
     p->late = plain && 2 * spec.oc < p->table.limits.block && sn_conv_act_is_costly(spec.act) &&

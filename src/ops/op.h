@@ -51,6 +51,7 @@ struct sn_op_ctx {
     sn_operand out[SN_OP_OUT_MAX]; /* present is set by the planner; infer sets dtype and shape; bind reads them */
     sn_cpu_level cpu;
     uint32_t n_threads; /* threads a step may use */
+    bool no_winograd;   /* convolutions as plain sums only */
     sn_arena *arena;    /* plan lifetime: parameters */
     struct sn_pack_store *store;
     uint32_t need;   /* with SN_INFER_NEED_VALUE: index of the input */

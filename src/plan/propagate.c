@@ -26,6 +26,7 @@ void sn_build_ctx(sn_build *b, const sn_node *n, const sn_op *op, sn_pack_store 
     }
     c->cpu = b->env->cpu;
     c->n_threads = b->env->n_threads;
+    c->no_winograd = b->env->no_winograd;
     c->arena = b->arena;
     c->store = store;
     c->need = 0;

@@ -48,6 +48,18 @@ PY
 "$setsuna" run $cases/test_relu/model.onnx --input x=out/y.npy --output-dir out2 >/dev/null || fail "run with .npy"
 cmp -s out/y.npy out2/y.npy || fail "Relu of a Relu must be itself"
 
+# The option reaches the plan: with it no step is a Winograd product, without it this model has some (where the level has).
+lines=$source/models/cache/mlsd-320-tiny.onnx
+if [ -f "$lines" ]; then
+    "$setsuna" inspect "$lines" --steps --no-winograd >direct.txt || fail "inspect --no-winograd"
+    grep -q winograd direct.txt && fail "--no-winograd left Winograd products"
+    "$setsuna" inspect "$lines" --steps >steps.txt || fail "inspect --steps"
+    grep -q conv_dense_ref steps.txt || grep -q winograd steps.txt || fail "no Winograd products by default"
+fi
+for command in run "bench --runs 10"; do
+    "$setsuna" $command $cases/test_relu/model.onnx --shape x=3,4,5 --no-winograd >/dev/null || fail "$command --no-winograd"
+done
+
 # ---- bad words ----
 refuse 2 'which model or pipeline' "$setsuna" run
 refuse 2 'unknown option' "$setsuna" bench $cases/test_relu/model.onnx --nonsense
