@@ -31,6 +31,10 @@ typedef struct sn_operand {
     setsuna_dtype dtype;
     setsuna_shape shape; /* all dims known */
     const sn_const *cst; /* inputs: not NULL when the value is known at plan time (may be misaligned, see sn_const) */
+    /* The f16 or bf16 that a dtype of f32 stands for (SN_OP_F16_AS_F32), or NONE. The planner sets that of the inputs,
+     * and gives all outputs that of the first floating-point input; an infer whose outputs follow other rules sets
+     * theirs. */
+    setsuna_dtype half;
 } sn_operand;
 
 /* What infer may answer besides a setsuna_status <= 0. */
@@ -82,7 +86,7 @@ enum {
     SN_OP_ALIAS = 1 << 1,     /* out[0] is in[0]'s bytes under another shape: no step at all (Reshape, Identity) */
     SN_OP_RANDOM = 1 << 2,    /* output is not a function of the inputs: never folded */
     SN_OP_CONTROL = 1 << 3,   /* has subgraphs: planned and run by exec/control_flow.c, infer and bind are NULL */
-    SN_OP_F16_AS_F32 = 1 << 4 /* f16 and bf16 operands: the planner wraps the node in Casts to and from f32 */
+    SN_OP_F16_AS_F32 = 1 << 4 /* f16 and bf16 operands: the planner wraps the node in Casts; it sees f32 */
 };
 
 struct sn_op {

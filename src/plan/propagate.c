@@ -15,14 +15,14 @@ void sn_build_ctx(sn_build *b, const sn_node *n, const sn_op *op, sn_pack_store 
         if (n->in[i] == SN_NONE)
             continue;
         const sn_value *v = &b->graph->value[n->in[i]];
-        c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst};
+        c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst, SETSUNA_DTYPE_NONE};
     }
     for (uint32_t i = 0; i < c->n_out; i++) {
         c->out[i] = (sn_operand){0};
         if (n->out[i] == SN_NONE)
             continue;
         const sn_value *v = &b->graph->value[n->out[i]];
-        c->out[i] = (sn_operand){true, v->dtype, v->shape, NULL};
+        c->out[i] = (sn_operand){true, v->dtype, v->shape, NULL, SETSUNA_DTYPE_NONE};
     }
     c->cpu = b->env->cpu;
     c->n_threads = b->env->n_threads;
@@ -102,8 +102,8 @@ static setsuna_status prop_cast(sn_build *b, const sn_node *n, uint32_t from, ui
 }
 
 /* x16 ─▶ Op ─▶ y16   ⇒   x16 ─▶ Cast ─▶ Op(f32) ─▶ Cast ─▶ y16; outputs of other types stay as they are.
- * b->ctx holds the node as it will be, inferred: that tells which outputs are f32. */
-static setsuna_status prop_promote(prop *p, const sn_node *n, setsuna_dtype half)
+ * b->ctx holds the node as it will be, inferred: that tells which outputs are f32 in place of a half type. */
+static setsuna_status prop_promote(prop *p, const sn_node *n)
 {
     sn_build *b = p->b;
     sn_graph *g = b->graph;
@@ -126,12 +126,13 @@ static setsuna_status prop_promote(prop *p, const sn_node *n, setsuna_dtype half
     size_t at = k++;
     for (uint32_t i = 0; i < n->n_out; i++) {
         op.out[i] = n->out[i];
-        if (n->out[i] == SN_NONE || b->ctx->out[i].dtype != SETSUNA_F32)
+        const sn_operand *o = &b->ctx->out[i];
+        if (n->out[i] == SN_NONE || o->dtype != SETSUNA_F32 || o->half == SETSUNA_DTYPE_NONE)
             continue;
         op.out[i] = sn_graph_add_value(g, "", SETSUNA_F32);
         if (op.out[i] == SN_NONE)
             return SETSUNA_ENOMEM;
-        SN_TRY(prop_cast(b, n, op.out[i], n->out[i], half, &made[k++]));
+        SN_TRY(prop_cast(b, n, op.out[i], n->out[i], o->half, &made[k++]));
     }
     made[at] = op;
     return prop_push(p, made, k);
@@ -227,13 +228,30 @@ static setsuna_status prop_control(prop *p, const sn_node *n)
     return prop_inputs_known(b->graph, n) ? prop_emit(p, n, SN_NODE_DYNAMIC) : prop_emit_deferred(p, n);
 }
 
-/* The half type that makes this node a case for promotion, or NONE. */
-static setsuna_dtype prop_half_of(const sn_graph *g, const sn_node *n, const sn_op *op)
+static bool prop_is_float(setsuna_dtype d)
 {
-    for (uint32_t i = 0; (op->flags & SN_OP_F16_AS_F32) && i < n->n_in; i++)
-        if (n->in[i] != SN_NONE && prop_is_half(g->value[n->in[i]].dtype))
-            return g->value[n->in[i]].dtype;
-    return SETSUNA_DTYPE_NONE;
+    return prop_is_half(d) || d == SETSUNA_F32 || d == SETSUNA_F64;
+}
+
+/* Shows the operands of a node that computes on half types as f32. Returns whether there are any. */
+static bool prop_widen(sn_op_ctx *c)
+{
+    bool any = false;
+    uint32_t first = c->n_in;
+    for (uint32_t i = 0; (c->op->flags & SN_OP_F16_AS_F32) && i < c->n_in; i++) {
+        sn_operand *o = &c->in[i];
+        if (first == c->n_in && o->present && prop_is_float(o->dtype))
+            first = i;
+        if (!o->present || !prop_is_half(o->dtype))
+            continue;
+        o->half = o->dtype;
+        o->dtype = SETSUNA_F32;
+        o->cst = NULL;
+        any = true;
+    }
+    for (uint32_t i = 0; any && i < c->n_out; i++)
+        c->out[i].half = c->in[first].half;
+    return any;
 }
 
 static setsuna_status prop_sequence(prop *p, const sn_node *n)
@@ -275,20 +293,15 @@ static setsuna_status prop_visit(prop *p, const sn_node *n)
         return prop_emit_deferred(p, n);
     if (op->flags & SN_OP_CONTROL)
         return prop_legacy(p, n);
-    setsuna_dtype half = prop_half_of(g, n, op);
     sn_build_ctx(b, n, op, b->folding);
-    for (uint32_t i = 0; half && i < b->ctx->n_in; i++)
-        if (b->ctx->in[i].present && prop_is_half(b->ctx->in[i].dtype)) {
-            b->ctx->in[i].dtype = SETSUNA_F32;
-            b->ctx->in[i].cst = NULL;
-        }
+    bool half = prop_widen(b->ctx);
     int answer = op->infer(b->ctx);
     if (answer < 0)
         return (setsuna_status)answer;
     if (answer == SN_INFER_NEED_VALUE)
         return prop_defer(p, n, b->ctx->need);
     if (half)
-        return prop_promote(p, n, half);
+        return prop_promote(p, n);
     bool foldable = !(op->flags & SN_OP_RANDOM) && (prop_inputs_const(g, n) || prop_is_shape_query(n)), folded = false;
     bool dynamic = answer == SN_INFER_DYNAMIC;
     if (!dynamic)

@@ -71,7 +71,7 @@ static const sn_op *pass_graph_ctx(pass_graph *t, const sn_node *n, sn_op_ctx *c
     for (uint32_t i = 0; i < n->n_in; i++)
         if (n->in[i] != SN_NONE) {
             const sn_value *v = &t->g->value[n->in[i]];
-            c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst};
+            c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst, SETSUNA_DTYPE_NONE};
         }
     for (uint32_t i = 0; i < n->n_out; i++)
         c->out[i].present = n->out[i] != SN_NONE;
