@@ -5,8 +5,9 @@
  * type and shape (the planner infers again after each pass that changed something) and dead nodes (dropped then).
  *
  * Order matters and is the order of passes.inc:
- *   simplify (no-ops away)  ->  recognise (hard-swish, swish, GELU, layer norm)  ->  fold (affine, batch norm into
- *   convolutions)  ->  fuse (activation, residual)  ->  layout (blocked channels)  ->  fuse-eltwise (what is left)
+ *   simplify (no-ops away)  ->  keep-f32 (between operators on f16)  ->  recognise (hard-swish, swish, GELU, layer
+ *   norm)  ->  fold (affine, batch norm into convolutions)  ->  fuse (activation, residual)  ->  layout (blocked
+ *   channels)  ->  fuse-eltwise (what is left)
  */
 #ifndef SN_PASSES_PASS_H
 #define SN_PASSES_PASS_H

@@ -76,7 +76,7 @@ static bool prop_is_half(setsuna_dtype d)
     return d == SETSUNA_F16 || d == SETSUNA_BF16;
 }
 
-/* One Cast from `from` to `to`, into *made. */
+/* One Cast from `from` to `to`, into *made; to a half type it is a setsuna.Narrow, which passes may take away. */
 static setsuna_status prop_cast(sn_build *b, const sn_node *n, uint32_t from, uint32_t to, setsuna_dtype dtype,
                                 sn_node *made)
 {
@@ -87,10 +87,11 @@ static setsuna_status prop_cast(sn_build *b, const sn_node *n, uint32_t from, ui
     io[0] = from;
     io[1] = to;
     *attr = (sn_attr){.name = "to", .kind = SN_ATTR_INT, .i = dtype};
+    bool narrow = prop_is_half(dtype);
     *made = (sn_node){.name = n->name,
-                      .op = "Cast",
-                      .domain = "",
-                      .opset = 13,
+                      .op = narrow ? "Narrow" : "Cast",
+                      .domain = narrow ? "setsuna" : "",
+                      .opset = narrow ? 1 : 13,
                       .n_in = 1,
                       .n_out = 1,
                       .n_attr = 1,
@@ -101,7 +102,7 @@ static setsuna_status prop_cast(sn_build *b, const sn_node *n, uint32_t from, ui
     return SETSUNA_OK;
 }
 
-/* x16 ─▶ Op ─▶ y16   ⇒   x16 ─▶ Cast ─▶ Op(f32) ─▶ Cast ─▶ y16; outputs of other types stay as they are.
+/* x16 ─▶ Op ─▶ y16   ⇒   x16 ─▶ Cast ─▶ Op(f32) ─▶ Narrow ─▶ y16; outputs of other types stay as they are.
  * b->ctx holds the node as it will be, inferred: that tells which outputs are f32 in place of a half type. */
 static setsuna_status prop_promote(prop *p, const sn_node *n)
 {

@@ -208,6 +208,42 @@ static void test_dequantized_has_the_type_of_its_scale(void **state)
     rig_close(&r);
 }
 
+/* Operators on f16 hand each other f32: one step, rounded once, and what f16 cannot hold in between is no infinity. */
+static void test_a_chain_is_one_step(void **state)
+{
+    (void)state;
+    graph_rig r;
+    rig_open(&r, 13);
+    uint16_t half[3];
+    double k[3];
+    static const double numbers[3] = {300, 0.3, 0.001};
+    for (size_t i = 0; i < 3; i++)
+        store(SETSUNA_F16, numbers[i], i, half, &k[i]);
+    uint32_t x = rig_input(&r, "x", SETSUNA_F16), c[3];
+    for (size_t i = 0; i < 3; i++)
+        c[i] = rig_const(&r, SETSUNA_F16, &(setsuna_shape){0}, &half[i]);
+    uint32_t y = rig_two(&r, "Mul", rig_one(&r, "Relu", rig_two(&r, "Add", rig_two(&r, "Mul", x, c[0]), c[1])), c[2]);
+    rig_outputs(&r, &y, 1);
+    rig_start(&r);
+    uint16_t bits[ELEMENTS];
+    double v[ELEMENTS];
+    for (size_t i = 0; i < ELEMENTS; i++)
+        store(SETSUNA_F16, -100.7 + 100.1 * (double)i, i, bits, &v[i]);
+    setsuna_tensor in = rig_tensor(SETSUNA_F16, bits, 1, ELEMENTS), out;
+    RIG_OK(&r, rig_run(&r, &in, &out));
+    for (size_t i = 0; i < ELEMENTS; i++) {
+        float sum = (float)v[i] * (float)k[0] + (float)k[1]; /* up to 180,000; no wider than the sum is rounded */
+        float want = (sum > 0 ? sum : 0) * (float)k[2];
+        assert_true(fabs(sn_tensor_get_f64(&out, (int64_t)i) - (double)want) <= (0x1p-11 + 4 * 0x1p-24) * (double)want);
+    }
+    const sn_plan *p = sn_exec_last_plan(r.exec);
+    assert_int_equal(p->n_step, 3);
+    assert_string_equal(p->step[0].op, "Cast");
+    assert_string_equal(p->step[1].op, "Eltwise");
+    assert_string_equal(p->step[2].op, "Narrow");
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_batch_norm_with_two_types),
         cmocka_unit_test(test_grid_sample_with_two_types),
         cmocka_unit_test(test_dequantized_has_the_type_of_its_scale),
+        cmocka_unit_test(test_a_chain_is_one_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
