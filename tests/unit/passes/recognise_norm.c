@@ -76,7 +76,7 @@ static void open_spelling(fixture *f, const spelling *s, setsuna_shape shape)
     f->d = centred(t, s, f->x);
     uint32_t e = s->two_subs ? centred(t, s, f->x) : f->d, of = s->another_square ? f->x : e;
     uint32_t square = s->mul ? pass_graph_two(t, "Mul", of, of)
-                             : pass_graph_two(t, "Pow", of, pass_graph_number(t, s->power ? (float)s->power : 2));
+                             : pass_graph_two(t, "Pow", of, pass_graph_number(t, s->power > 0 ? (float)s->power : 2));
     uint32_t var = mean(t, s, square, true), eps = epsilon(t, s);
     uint32_t sum = s->epsilon_first ? pass_graph_two(t, "Add", eps, var) : pass_graph_two(t, "Add", var, eps);
     uint32_t root = pass_graph_one(t, "Sqrt", sum);
