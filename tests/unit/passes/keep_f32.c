@@ -235,6 +235,99 @@ static void test_moves_beside_other_readers(void **state)
     pass_graph_close(t);
 }
 
+static uint32_t concat(uint32_t a, uint32_t b)
+{
+    uint32_t y = sn_graph_add_value(t->g, "", SETSUNA_DTYPE_NONE);
+    sn_node *n = sn_graph_add_node(t->g, "", "Concat", 13, "concat", (uint32_t[]){a, b}, 2, &y, 1);
+    assert_non_null(n);
+    assert_true(sn_node_add_int(t->g, n, "axis", 0));
+    pass_graph_infer_last(t);
+    return y;
+}
+
+static uint32_t small_input(void)
+{
+    return pass_graph_input(t, sn_shape(2, 2, 6));
+}
+
+/* Concat of two narrow values, of one of them and a half-typed one of the model's own, and of two of those. */
+static void test_concat(void **state)
+{
+    (void)state;
+    for (int own = 0; own < 3; own++) {
+        open_graph();
+        uint32_t a = one("Tanh", small_input()), b = one("Neg", small_input());
+        a = own > 1 ? cast(a, SETSUNA_F16) : narrow(a, SETSUNA_F16);
+        b = own > 0 ? cast(b, SETSUNA_F16) : narrow(b, SETSUNA_F16);
+        pass_graph_output(t, one("Exp", widen(reshape(concat(a, b)))));
+        if (own == 2) {
+            check_missed();
+            continue;
+        }
+        assert_true(run_pass());
+        assert_int_equal(count("Narrow"), 0);
+        assert_int_equal(count("Cast"), own ? 2 : 0); /* the model's own, and b as f32 */
+        for (size_t i = 0; i < t->g->n_node; i++)
+            if (strcmp(t->g->node[i].op, "Concat") == 0)
+                assert_int_equal(t->g->value[t->g->node[i].out[0]].dtype, SETSUNA_F32);
+        pass_graph_close(t);
+    }
+}
+
+/* The same value twice, and a value that also goes out narrow. */
+static void test_concat_beside_other_readers(void **state)
+{
+    (void)state;
+    open_graph();
+    uint32_t a = narrow(one("Tanh", small_input()), SETSUNA_F16), moved = one("Transpose", one("Transpose", a));
+    pass_graph_output(t, one("Exp", widen(concat(moved, narrow(one("Neg", small_input()), SETSUNA_F16)))));
+    pass_graph_output(t, moved);
+    assert_true(run_pass()); /* moved stays narrow; what Concat reads of it is widened */
+    assert_int_equal(count("Narrow"), 1);
+    assert_int_equal(count("Cast"), 1);
+    assert_int_equal(t->g->output[1], moved);
+    pass_graph_close(t);
+
+    open_graph();
+    a = narrow(one("Tanh", small_input()), SETSUNA_F16);
+    pass_graph_output(t, one("Exp", widen(concat(a, a))));
+    assert_true(run_pass());
+    assert_int_equal(count("Narrow") + count("Cast"), 0);
+    pass_graph_close(t);
+}
+
+static void test_pad_and_slice(void **state)
+{
+    (void)state;
+    static const int64_t pads[] = {0, 1, 0, 1}, from[] = {1}, to[] = {3};
+    for (int value = 0; value < 3; value++) { /* none, a constant, an input */
+        open_graph();
+        uint32_t h = narrow(one("Tanh", small_input()), SETSUNA_F16), in[3] = {h, SN_NONE, SN_NONE};
+        in[1] = sn_rewrite_const_i64(t->g, pads, 4);
+        if (value == 1) {
+            static const uint16_t three = 0x4200;
+            setsuna_tensor c = {.dtype = SETSUNA_F16, .size_bytes = 2};
+            memcpy(&c.data, &(const void *){&three}, sizeof c.data);
+            in[2] = sn_graph_add_const(t->g, "", &c, 1);
+        } else if (value == 2) {
+            in[2] = cast(pass_graph_input(t, sn_shape(0)), SETSUNA_F16);
+        }
+        uint32_t y = pass_graph_node(t, "", "Pad", in, value ? 3 : 2);
+        if (value < 2)
+            y = pass_graph_node(t, "", "Slice",
+                                (uint32_t[]){y, sn_rewrite_const_i64(t->g, from, 1), sn_rewrite_const_i64(t->g, to, 1)},
+                                3);
+        pass_graph_output(t, one("Exp", widen(y)));
+        if (value == 2) {
+            check_missed();
+            continue;
+        }
+        assert_true(run_pass());
+        assert_int_equal(count("Narrow") + count("Cast"), 0);
+        pass_graph_close(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +340,9 @@ int main(void)
         cmocka_unit_test(test_moves),
         cmocka_unit_test(test_moves_that_stay),
         cmocka_unit_test(test_moves_beside_other_readers),
+        cmocka_unit_test(test_concat),
+        cmocka_unit_test(test_concat_beside_other_readers),
+        cmocka_unit_test(test_pad_and_slice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
