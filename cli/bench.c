@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/per_op.h"
 #include "cli/workload.h"
 #include "ledger/os_probe.h"
 #include "ledger/passport.h"
@@ -29,6 +30,9 @@ static const sn_cli_option bench_options[] = {
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"probe", NULL, "also read run-queue wait, faults and switches of every prediction (about 2 us each)"},
+    {"per-op", NULL, "then time every step of a model's plan, beside the least that this machine needs for it"},
+    {"sort", "ORDER", "steps by plan (default), time, or gap between time and bound"},
+    {"roofline", "GFLOPS,GBPS", "what the bounds are taken from, instead of measuring it"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
@@ -44,6 +48,9 @@ enum {
     BENCH_ENGINE,
     BENCH_ORT,
     BENCH_PROBE,
+    BENCH_PER_OP,
+    BENCH_SORT,
+    BENCH_ROOFLINE,
     BENCH_JSON
 };
 
@@ -57,7 +64,8 @@ static const sn_cli_command bench_command = {
                "  setsuna bench model.onnx\n"
                "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
                "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
-               "  setsuna bench model.onnx --engine onnxruntime\n",
+               "  setsuna bench model.onnx --engine onnxruntime\n"
+               "  setsuna bench model.onnx --per-op --sort gap\n",
 };
 
 enum { BENCH_RUNS_MIN = 10, BENCH_OUTPUTS_MAX = 64 };
@@ -69,6 +77,8 @@ typedef struct bench {
     sn_cli_inputs inputs;
     uint64_t runs, duration_ns, warmup;
     bool warmup_auto, probe, json;
+    sn_per_op_options per_op;
+    sn_step_report steps;
     sn_book book;
     uint64_t load_ns, first_ns, elapsed_ns;
 } bench;
@@ -181,12 +191,16 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     SN_TRY(sn_ledger_report_write(&r->ledger, NULL, &out, false));
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
+    if (r->per_op) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_step_report_write(r->per_op, &out, false));
+    }
     if (bench_interrupted)
         sn_sink_puts(&out, "\ninterrupted: this is the part that was measured\n");
     return sn_sink_flush(&out);
 }
 
-static setsuna_status bench_report(const bench *b, const sn_workload *w, setsuna_error *err)
+static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
 {
     const char *name[BENCH_OUTPUTS_MAX];
     setsuna_tensor tensor[BENCH_OUTPUTS_MAX];
@@ -215,7 +229,14 @@ static setsuna_status bench_report(const bench *b, const sn_workload *w, setsuna
     };
     if (sn_book_summarize(&b->book, &r.ledger) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
+    if (b->per_op.wanted) {
+        b->per_op.runs = b->book.n;
+        b->per_op.plain_p50_ns = r.ledger.wall.p50;
+        SN_TRY(sn_per_op_measure(w, &b->per_op, &b->steps, err));
+        r.per_op = &b->steps;
+    }
     setsuna_status status = bench_print(b, &r);
+    sn_per_op_fini(&b->steps);
     return status == SETSUNA_OK ? SETSUNA_OK : sn_fail(err, status, "standard output", "%s", strerror(errno));
 }
 
@@ -277,6 +298,17 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
     case BENCH_PROBE: b->probe = true; return SN_EXIT_OK;
+    case BENCH_PER_OP: b->per_op.wanted = true; return SN_EXIT_OK;
+    case BENCH_SORT:
+        b->per_op.wanted = true;
+        return sn_per_op_parse_order(args->value, &b->per_op.order)
+                   ? SN_EXIT_OK
+                   : sn_cli_usage_error(&bench_command, "--sort: neither plan, time nor gap: \"%s\"", args->value);
+    case BENCH_ROOFLINE:
+        b->per_op.wanted = true;
+        return sn_per_op_parse_roofline(args->value, &b->per_op)
+                   ? SN_EXIT_OK
+                   : sn_cli_usage_error(&bench_command, "--roofline wants GFLOP/s,GB/s, got \"%s\"", args->value);
     default: b->json = true; return SN_EXIT_OK;
     }
 }

@@ -117,6 +117,16 @@ sn_pipeline *sn_workload_pipeline(const sn_workload *w)
     return w->pipeline;
 }
 
+sn_model *sn_workload_model(const sn_workload *w)
+{
+    return w->model;
+}
+
+sn_session *sn_workload_session(const sn_workload *w)
+{
+    return w->session;
+}
+
 setsuna_status sn_workload_run(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err)
 {
     const sn_workload_options *o = w->options;

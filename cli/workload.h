@@ -30,6 +30,10 @@ const char *sn_workload_note(const sn_workload *w);
 /* The pipeline; NULL for a model. */
 sn_pipeline *sn_workload_pipeline(const sn_workload *w);
 
+/* The model and its session; NULL for a pipeline. */
+sn_model *sn_workload_model(const sn_workload *w);
+sn_session *sn_workload_session(const sn_workload *w);
+
 /* One prediction: prediction i of a pipeline reads input file i modulo n_input. The caller begins and closes the
  * ledger. */
 setsuna_status sn_workload_run(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err);

@@ -1,0 +1,173 @@
+/* The times of steps, what a step costs, and the bound that a roofline sets for it. */
+#include "exec/step_bound.h"
+#include "exec/step_times.h"
+#include "unit/exec/graph_rig.h"
+#include <math.h>
+#include <stdlib.h>
+
+#define assert_near(got, want, slack) assert_true(fabs((got) - (want)) <= (double)(slack))
+
+/* y = x A, z = y B with 8 x 16, 16 x 4, 4 x 2 floats. */
+static void rig_products(graph_rig *r)
+{
+    static const float weights[64] = {1};
+    rig_open(r, 13);
+    uint32_t x = rig_input(r, "x", SETSUNA_F32);
+    uint32_t a = rig_const(r, SETSUNA_F32, &(setsuna_shape){2, {16, 4}}, weights);
+    uint32_t b = rig_const(r, SETSUNA_F32, &(setsuna_shape){2, {4, 2}}, weights);
+    uint32_t z = rig_two(r, "MatMul", rig_two(r, "MatMul", x, a), b);
+    rig_outputs(r, &z, 1);
+    rig_start(r);
+}
+
+static void test_steps_are_timed(void **state)
+{
+    (void)state;
+    graph_rig r;
+    rig_products(&r);
+    static const float data[128] = {1};
+    setsuna_tensor x = rig_tensor(SETSUNA_F32, data, 2, 8, 16), z;
+    sn_step_times t;
+    sn_step_times_begin(&t, r.exec, &r.allocator);
+    RIG_OK(&r, rig_run(&r, &x, &z));
+    assert_int_equal(t.n_segment, 1);
+    assert_int_equal(t.n_step, 2);
+    assert_int_equal(sn_step_times_reserve(&t, 3), SETSUNA_OK);
+    for (int i = 0; i < 3; i++)
+        RIG_OK(&r, rig_run(&r, &x, &z));
+    assert_false(t.is_full);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(t.n[i], 3);
+        for (int k = 0; k < 3; k++) /* something, and not the wrong way round */
+            assert_true(t.sample[i * t.cap + (size_t)k] < 1000000000);
+    }
+    RIG_OK(&r, rig_run(&r, &x, &z)); /* beyond what there is room for */
+    assert_true(t.is_full);
+    assert_int_equal(t.n[0], 3);
+    sn_step_times_end(&t);
+    long made = r.made;
+    RIG_OK(&r, rig_run(&r, &x, &z));
+    assert_int_equal(made, r.made);
+    sn_step_times_fini(&t);
+    rig_close(&r);
+}
+
+/* A graph that is planned in two pieces, and anew for other data. */
+static void test_segments_are_found(void **state)
+{
+    (void)state;
+    graph_rig r;
+    rig_open(&r, 13);
+    uint32_t x = rig_input(&r, "x", SETSUNA_F32);
+    uint32_t y = rig_one(&r, "Neg", rig_one(&r, "NonZero", x));
+    rig_outputs(&r, &y, 1);
+    rig_start(&r);
+    static const float two[4] = {1, 0, 2, 0}, none[4] = {0};
+    setsuna_tensor in = rig_tensor(SETSUNA_F32, two, 1, 4), out;
+    sn_step_times t;
+    sn_step_times_begin(&t, r.exec, &r.allocator);
+    RIG_OK(&r, rig_run(&r, &in, &out));
+    assert_int_equal(t.n_segment, 2);
+    assert_int_equal(t.n_step, 2);
+    assert_int_equal(t.segment[1].first, 1);
+    assert_int_equal(sn_step_times_reserve(&t, 2), SETSUNA_OK);
+    RIG_OK(&r, rig_run(&r, &in, &out));
+    assert_int_equal(t.n[1], 1);
+    assert_false(t.is_full);
+    in = rig_tensor(SETSUNA_F32, none, 1, 4);
+    RIG_OK(&r, rig_run(&r, &in, &out));
+    assert_true(t.is_full);
+    sn_step_times_fini(&t);
+    rig_close(&r);
+}
+
+static void test_cost_of_steps(void **state)
+{
+    (void)state;
+    graph_rig r;
+    rig_products(&r);
+    static const float data[128] = {1};
+    setsuna_tensor x = rig_tensor(SETSUNA_F32, data, 2, 8, 16), z;
+    RIG_OK(&r, rig_run(&r, &x, &z));
+    const sn_plan *p = sn_exec_last_plan(r.exec);
+    sn_step_cost a = sn_step_cost_of(p, &p->step[0]), b = sn_step_cost_of(p, &p->step[1]);
+    assert_near(a.flops, 2 * 8 * 16 * 4, 0);
+    assert_near(a.work, a.flops, 0);
+    assert_near(a.weights, 4 * 16 * 4, 0);
+    assert_near(a.operands, 4 * (8 * 16 + 8 * 4), 0);
+    assert_near(b.weights, 4 * 4 * 2, 0);
+    assert_near(b.operands, 4 * (8 * 4 + 8 * 2), 0);
+    assert_near(sn_plan_touched_bytes(p), (double)p->arena_bytes + a.weights + b.weights, 0);
+    rig_close(&r);
+}
+
+/* A plan whose step says nothing of its traffic: all operands once. */
+static void test_traffic_is_that_of_operands(void **state)
+{
+    (void)state;
+    graph_rig r;
+    rig_open(&r, 13);
+    uint32_t x = rig_input(&r, "x", SETSUNA_F32), y;
+    sn_node *n = rig_node_many(&r, "ReduceMax", &x, 1, &y, 1);
+    (void)n;
+    rig_outputs(&r, &y, 1);
+    rig_start(&r);
+    setsuna_tensor in = rig_tensor(SETSUNA_F32, (float[24]){1}, 2, 4, 6), out;
+    RIG_OK(&r, rig_run(&r, &in, &out));
+    const sn_plan *p = sn_exec_last_plan(r.exec);
+    assert_int_equal(p->n_step, 1);
+    assert_near(p->step[0].bytes, 4 * 24 + 4, 0);
+    rig_close(&r);
+}
+
+static void test_bandwidth_between_points(void **state)
+{
+    (void)state;
+    const sn_roofline r = {.flops_per_ns = 100, .n_point = 3, .point = {{1024, 400}, {4096, 200}, {65536, 50}}};
+    assert_near(sn_roofline_bandwidth(&r, 1), 400, 0);
+    assert_near(sn_roofline_bandwidth(&r, 1024), 400, 0);
+    assert_near(sn_roofline_bandwidth(&r, 2048), 300, 1e-9);
+    assert_near(sn_roofline_bandwidth(&r, 4096), 200, 1e-9);
+    assert_near(sn_roofline_bandwidth(&r, 16384), 125, 1e-9);
+    assert_near(sn_roofline_bandwidth(&r, 1e12), 50, 0);
+
+    const sn_step_cost cost = {.flops = 4000, .work = 1000, .weights = 5000, .operands = 800};
+    sn_step_bound b = sn_roofline_bound(&r, &cost, 1e9);
+    assert_near(b.compute_ns, 10, 1e-9);
+    assert_near(b.memory_ns, 5000.0 / 50 + 800.0 / 400, 1e-9);
+    b = sn_roofline_bound(&r, &(sn_step_cost){0}, 0);
+    assert_near(b.compute_ns, 0, 0);
+    assert_near(b.memory_ns, 0, 0);
+}
+
+/* The machine is measured: finite figures, points in order, for one thread and for two. */
+static void test_the_machine_is_measured(void **state)
+{
+    (void)state;
+    for (uint32_t n = 1; n <= 2; n++) {
+        sn_pool *pool;
+        sn_roofline r;
+        assert_int_equal(sn_pool_create(sn_allocator_default(), n, &pool), SETSUNA_OK);
+        assert_int_equal(sn_roofline_measure(sn_allocator_default(), sn_cpu_detect(), pool, &r), SETSUNA_OK);
+        sn_pool_destroy(pool);
+        assert_true(r.flops_per_ns > 0 && isfinite(r.flops_per_ns));
+        assert_int_equal(r.n_point, SN_ROOFLINE_POINTS);
+        for (uint32_t i = 0; i < r.n_point; i++) {
+            assert_true(r.point[i].bytes_per_ns > 0 && isfinite(r.point[i].bytes_per_ns));
+            assert_true(i == 0 || r.point[i].bytes > r.point[i - 1].bytes);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_steps_are_timed),
+        cmocka_unit_test(test_segments_are_found),
+        cmocka_unit_test(test_cost_of_steps),
+        cmocka_unit_test(test_traffic_is_that_of_operands),
+        cmocka_unit_test(test_bandwidth_between_points),
+        cmocka_unit_test(test_the_machine_is_measured),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
