@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     sn_roofline_table ref, table;
     sn_roofline_table_init(&ref, SN_CPU_REF);
     for (int64_t i = 0; i < t.repeat; i++)
-        for (int level = t.lowest; level <= (int)t.highest; level++) {
+        for (int level = (int)t.lowest; level <= (int)t.highest; level++) {
             sn_roofline_table_init(&table, (sn_cpu_level)level);
             roofline_multiply_add(&t, &ref, &table);
             roofline_read(&t, &table);
