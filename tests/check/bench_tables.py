@@ -30,7 +30,7 @@ assert f"| xnnpack† | {0.5 * 8.10 / 8.36:.2f} |" in text, text
 assert "| ORT | 4.50 |" in text, text
 assert "**geometric mean of 2** | | | **3.00** |" in text, text
 assert "| 10.0 | 90.0 | 9.0 | 2 | 8 | 0.25 |" in text, text
-assert "commit: abc; older for resnet18 2" in text, text
+assert "commit abc; older for resnet18 2" in text, text
 assert "| resnet18 | 1.00 | 0.5000 | 2.00 |" in text, text
 
 step = {"step": 0, "name": "a|b", "op": "Conv", "kernel": "sn_conv_dense_avx512", "shape": [1, 2], "p50_ns": 2000,
