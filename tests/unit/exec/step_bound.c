@@ -4,6 +4,7 @@
 #include "unit/exec/graph_rig.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define assert_near(got, want, slack) assert_true(fabs((got) - (want)) <= (double)(slack))
 
@@ -120,6 +121,40 @@ static void test_traffic_is_that_of_operands(void **state)
     rig_close(&r);
 }
 
+/* A 3 x 3 convolution of 64 channels, 58 x 58 to 56 x 56 pixels: 14 x 14 tiles of 36 products where it is a Winograd
+ * convolution, its definition's arithmetic otherwise. */
+static void test_work_of_a_convolution(void **state)
+{
+    (void)state;
+    enum { CHANNELS = 64, IN = 58, OUT = 56, TILES = 14 * 14 };
+    graph_rig r;
+    rig_open(&r, 13);
+    float *zeros = calloc((size_t)CHANNELS * IN * IN, sizeof *zeros);
+    assert_non_null(zeros);
+    uint32_t x = rig_input(&r, "x", SETSUNA_F32);
+    uint32_t w = rig_const(&r, SETSUNA_F32, &(setsuna_shape){4, {CHANNELS, CHANNELS, 3, 3}}, zeros);
+    uint32_t y = rig_two(&r, "Conv", x, w);
+    rig_outputs(&r, &y, 1);
+    rig_start(&r);
+    setsuna_tensor in = rig_tensor(SETSUNA_F32, zeros, 4, 1, CHANNELS, IN, IN), out;
+    RIG_OK(&r, rig_run(&r, &in, &out));
+    const sn_plan *p = sn_exec_last_plan(r.exec);
+    size_t convolutions = 0;
+    for (size_t i = 0; i < p->n_step; i++) {
+        sn_step_cost c = sn_step_cost_of(p, &p->step[i]);
+        if (c.flops == 0)
+            continue;
+        bool winograd = strstr(p->step[i].kernel, "winograd");
+        convolutions++;
+        assert_near(c.flops, 2.0 * 9 * CHANNELS * CHANNELS * OUT * OUT, 0);
+        assert_near(c.work, winograd ? 2.0 * 36 * CHANNELS * CHANNELS * TILES : c.flops, 0);
+        assert_near(c.weights, 4.0 * (winograd ? 36 : 9) * CHANNELS * CHANNELS, 4 * CHANNELS);
+    }
+    assert_int_equal(convolutions, 1);
+    rig_close(&r);
+    free(zeros);
+}
+
 static void test_bandwidth_between_points(void **state)
 {
     (void)state;
@@ -162,11 +197,9 @@ static void test_the_machine_is_measured(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps_are_timed),
-        cmocka_unit_test(test_segments_are_found),
-        cmocka_unit_test(test_cost_of_steps),
-        cmocka_unit_test(test_traffic_is_that_of_operands),
-        cmocka_unit_test(test_bandwidth_between_points),
+        cmocka_unit_test(test_steps_are_timed),         cmocka_unit_test(test_segments_are_found),
+        cmocka_unit_test(test_cost_of_steps),           cmocka_unit_test(test_traffic_is_that_of_operands),
+        cmocka_unit_test(test_work_of_a_convolution),   cmocka_unit_test(test_bandwidth_between_points),
         cmocka_unit_test(test_the_machine_is_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
