@@ -87,14 +87,14 @@ static void per_op_rows(sn_step_times *t, const sn_roofline *roof, sn_step_repor
                                  .op = s->op,
                                  .kernel = s->kernel,
                                  .threads = s->n_parts,
-                                 .p50_ns = per_op_median(sample, t->n[at]),
+                                 .p50_ns = per_op_median(sample, t->n),
                                  .flops = cost.flops,
                                  .work = cost.work,
                                  .weight_bytes = cost.weights,
                                  .operand_bytes = cost.operands,
                                  .compute_ns = bound.compute_ns,
                                  .memory_ns = bound.memory_ns};
-            row->min_ns = t->n[at] ? sample[0] : 0;
+            row->min_ns = t->n ? sample[0] : 0;
             if (s->n_out && s->out[0] != SN_NONE)
                 row->shape = p->slot[s->out[0]].desc.shape;
         }
@@ -117,11 +117,15 @@ static setsuna_status per_op_run(sn_workload *w, sn_step_times *t, uint64_t runs
     if (status != SETSUNA_OK)
         sn_fail(err, status, "--per-op", "no memory for the times of %zu steps", t->n_step);
     for (uint64_t i = 0; status == SETSUNA_OK && i < runs; i++) {
+        sn_step_times_next(t);
         sn_ledger_begin(&l, i);
         status = sn_workload_run(w, i, &l, err);
         sn_ledger_close(&l);
         wall[i] = l.wall_ns;
     }
+    if (status == SETSUNA_OK && t->is_partial)
+        status = sn_fail(err, SETSUNA_EUNSUPPORTED, "--per-op",
+                         "the model is planned anew from run to run: its shapes depend on random data");
     if (status == SETSUNA_OK) {
         r->runs = runs;
         r->p50_ns = per_op_median(wall, runs);

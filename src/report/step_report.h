@@ -8,7 +8,8 @@
 
 /* One step. Texts are borrowed and need not be UTF-8. */
 typedef struct sn_step_row {
-    uint32_t segment, step; /* a plan is a chain of segments where shapes depend on data; steps are numbered over all */
+    uint32_t segment,
+        step; /* several plans where shapes depend on data, or of subgraphs; steps are numbered over all */
     const char *name, *op, *kernel;
     uint32_t threads;    /* that share the step */
     setsuna_shape shape; /* of its first output */
