@@ -106,8 +106,9 @@ static void per_op_rows(sn_step_times *t, const sn_roofline *roof, sn_step_repor
 static setsuna_status per_op_run(sn_workload *w, sn_step_times *t, uint64_t runs, sn_step_report *r, setsuna_error *err)
 {
     sn_ledger l;
+    bool more;
     sn_ledger_begin(&l, 0);
-    SN_TRY(sn_workload_run(w, 0, &l, err));
+    SN_TRY(sn_workload_run(w, &l, &more, err));
     uint64_t room = PER_OP_SAMPLES_MAX / (t->n_step + 1);
     runs = runs < PER_OP_RUNS_MAX ? runs : PER_OP_RUNS_MAX;
     runs = runs < room ? runs : room;
@@ -119,7 +120,7 @@ static setsuna_status per_op_run(sn_workload *w, sn_step_times *t, uint64_t runs
     for (uint64_t i = 0; status == SETSUNA_OK && i < runs; i++) {
         sn_step_times_next(t);
         sn_ledger_begin(&l, i);
-        status = sn_workload_run(w, i, &l, err);
+        status = sn_workload_run(w, &l, &more, err);
         sn_ledger_close(&l);
         wall[i] = l.wall_ns;
     }
