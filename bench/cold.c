@@ -75,7 +75,12 @@ static bool cold_start(char *engine, char *threads, int argc, char **argv, cold_
     uint64_t begin = sn_now_ns();
     bool ok = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ) == 0;
     close(ends[1]);
-    ok = ok && read(ends[0], a, sizeof *a) == (ssize_t)sizeof *a;
+    if (!ok) {
+        close(ends[0]);
+        return false;
+    }
+    *a = (cold_answer){0};
+    ok = read(ends[0], a, sizeof *a) == (ssize_t)sizeof *a;
     close(ends[0]);
     ok = wait4(pid, &code, 0, &usage) == pid && ok && code == 0;
     a->done_ns -= begin;
