@@ -189,6 +189,9 @@ static inline sn_conv_fn *sn_conv_kernel(const sn_conv_table *t, const sn_conv *
 
 /* Elements of the packed forms. */
 size_t sn_conv_weights_size(const sn_conv *cv);
+
+/* Arithmetic of the products of a Winograd convolution, tiles that stick out included; 0 for any other. */
+double sn_conv_winograd_flops(const sn_conv *cv);
 size_t sn_conv_bias_size(const sn_conv *cv);
 
 /* For convolutions that are not Winograd products (for those: table->pack_winograd). dst: zeroed, sn_conv_weights_size

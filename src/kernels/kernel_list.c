@@ -14,6 +14,7 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/qlinear.inc"
 #include "kernels/reduce.inc"
 #include "kernels/resize.inc"
+#include "kernels/roofline.inc"
 #include "kernels/softmax.inc"
 #include "kernels/transpose.inc"
 #undef KERNEL

@@ -78,7 +78,10 @@ struct sn_step {
     const char *kernel;   /* "sn_conv_f32_nchw16c_avx512": for inspect and profile; never NULL after bind */
     const char *name;     /* the node's name, and op */
     const char *op;
-    double flops, bytes; /* arithmetic and compulsory memory traffic, for inspect and the roofline; 0 unknown */
+    double flops; /* arithmetic by the operator's definition, for inspect and the roofline; 0 none, or unknown */
+    double work;  /* arithmetic that the kernel's algorithm needs, where that is less (Winograd); 0: flops */
+    double bytes; /* compulsory memory traffic; left 0 by bind, it becomes that of reading all inputs and writing all
+                     outputs once */
 };
 
 /* Flags of sn_op. */
