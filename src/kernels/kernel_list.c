@@ -11,6 +11,7 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/lstm.inc"
 #include "kernels/norm.inc"
 #include "kernels/pooling.inc"
+#include "kernels/qdepthwise.inc"
 #include "kernels/qgemm.inc"
 #include "kernels/qlinear.inc"
 #include "kernels/reduce.inc"
