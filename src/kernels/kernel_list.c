@@ -14,6 +14,7 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/qdepthwise.inc"
 #include "kernels/qgemm.inc"
 #include "kernels/qlinear.inc"
+#include "kernels/qpoint.inc"
 #include "kernels/reduce.inc"
 #include "kernels/resize.inc"
 #include "kernels/softmax.inc"
