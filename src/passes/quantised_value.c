@@ -170,10 +170,12 @@ setsuna_status quant_twin(quant_graph *t, uint32_t index, uint32_t *out)
 
 setsuna_status quant_in_order(quant_graph *t, uint32_t index, uint32_t *out)
 {
-    SN_TRY(quant_twin(t, index, out));
+    uint32_t twin;
+    SN_TRY(quant_twin(t, index, &twin));
+    *out = twin;
     if (!t->q[index].image)
         return SETSUNA_OK;
-    return quant_node(t, "FromChannelsLast", "", out, 1, out) ? SETSUNA_OK : SETSUNA_ENOMEM;
+    return quant_node(t, "FromChannelsLast", "", &twin, 1, out) ? SETSUNA_OK : SETSUNA_ENOMEM;
 }
 
 setsuna_status quant_from_order(quant_graph *t, uint32_t index, uint32_t bytes)
