@@ -27,6 +27,11 @@ typedef void sn_qpoint_add_fn(uint8_t *y, const uint8_t *a, const uint8_t *b, co
 /* The product, element by element. y may be a or b. */
 typedef void sn_qpoint_mul_fn(uint8_t *y, const uint8_t *a, const uint8_t *b, const sn_quantized_product *p, int64_t n);
 
+/* y[i] = clamp(round(f32(a[i] - a_zero) * factor[i]) + zero, lo, hi); a factor that is NaN gives any byte in [lo, hi].
+ * y may be a. */
+typedef void sn_qpoint_scale_fn(uint8_t *y, const uint8_t *a, const float *factor, const sn_quantized_product *p,
+                                int64_t n);
+
 /* y[i] = max(y[i], x[i]) */
 typedef void sn_qpoint_max_fn(uint8_t *y, const uint8_t *x, int64_t n);
 
@@ -43,11 +48,12 @@ typedef struct sn_qpoint_table {
     sn_qpoint_lookup_fn *lookup;
     sn_qpoint_add_fn *add;
     sn_qpoint_mul_fn *mul;
+    sn_qpoint_scale_fn *scale;
     sn_qpoint_max_fn *max;
     sn_qpoint_sum_fn *sum;
     sn_qpoint_mean_fn *mean;
     sn_qpoint_gather_fn *gather;
-    const char *lookup_name, *add_name, *mul_name, *max_name, *sum_name, *mean_name, *gather_name;
+    const char *lookup_name, *add_name, *mul_name, *scale_name, *max_name, *sum_name, *mean_name, *gather_name;
 } sn_qpoint_table;
 
 void sn_qpoint_table_init(sn_qpoint_table *t, sn_cpu_level level);

@@ -3,8 +3,10 @@
  *     setsuna.QLookup  Y[i] = T[X[i]]         X u8 or i8 (its bytes count as unsigned), T u8 [256], Y of type `to`
  *     setsuna.QAdd     Y = clamp(round((A - a_zero) a_scale / y_scale + (B - b_zero) b_scale / y_scale) + y_zero, lo,
  * hi) setsuna.QMul     Y = clamp(round((A - a_zero) (B - b_zero) a_scale b_scale / y_scale) + y_zero, lo, hi)
+ *     setsuna.QScale   Y = clamp(round(f32(A - a_zero) (F[n, c] (a_scale / y_scale))) + y_zero, lo, hi)
  *
- * A, B, Y u8 of one shape; QMul's B may also have one value a channel, [N, 1, 1, C] for [N, H, W, C].
+ * A, B, Y u8 of one shape; QScale's A is [N, H, W, C] and F f32 [N, C, 1, 1]; QMul's B may also have one value a
+ * channel, [N, 1, 1, C] for [N, H, W, C].
  */
 #include "kernels/qpoint.h"
 #include "ops/op.h"
@@ -16,6 +18,7 @@ typedef struct qpoint_param {
     sn_qpoint_table table;
     int64_t numel;
     int64_t pixels, channels; /* QMul with a value a channel: of an image; 0: element by element */
+    int64_t n_factor;         /* of QScale */
     sn_quantized_sum sum;
     sn_quantized_product product;
 } qpoint_param;
@@ -24,6 +27,7 @@ typedef struct qpoint_call {
     const qpoint_param *p;
     const uint8_t *a, *b;
     uint8_t *y;
+    const float *factor;
 } qpoint_call;
 
 static setsuna_status qpoint_account(sn_op_ctx *c, sn_step *s, qpoint_param *p, double operands)
@@ -50,7 +54,7 @@ static void lookup_part(void *arg, uint32_t part, uint32_t n_parts)
 
 static setsuna_status lookup_run(const sn_step *s, sn_run *r)
 {
-    qpoint_call q = {s->param, sn_in(s, r, 0), sn_in(s, r, 1), sn_out(s, r, 0)};
+    qpoint_call q = {.p = s->param, .a = sn_in(s, r, 0), .b = sn_in(s, r, 1), .y = sn_out(s, r, 0)};
     sn_run_parallel(s, r, lookup_part, &q);
     return SETSUNA_OK;
 }
@@ -105,9 +109,35 @@ static void mul_part(void *arg, uint32_t part, uint32_t n_parts)
                      p->channels);
 }
 
+/* F is scaled once, then every pixel is multiplied by it. */
+static void scale_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const qpoint_call *q = arg;
+    const qpoint_param *p = q->p;
+    int64_t from, to;
+    sn_pool_range(p->numel / p->channels, 1, part, n_parts, &from, &to);
+    for (int64_t i = from; i < to; i++)
+        p->table.scale(q->y + i * p->channels, q->a + i * p->channels, q->factor + i / p->pixels * p->channels,
+                       &p->product, p->channels);
+}
+
+static setsuna_status scale_run(const sn_step *s, sn_run *r)
+{
+    const qpoint_param *p = s->param;
+    const float *f = sn_in(s, r, 1);
+    float *factor = r->scratch;
+    if (!p->numel)
+        return SETSUNA_OK;
+    for (int64_t i = 0; i < p->n_factor; i++)
+        factor[i] = f[i] * p->product.scale;
+    qpoint_call q = {.p = p, .a = sn_in(s, r, 0), .y = sn_out(s, r, 0), .factor = factor};
+    sn_run_parallel(s, r, scale_part, &q);
+    return SETSUNA_OK;
+}
+
 static setsuna_status pair_run(const sn_step *s, sn_run *r, sn_pool_fn *part)
 {
-    qpoint_call q = {s->param, sn_in(s, r, 0), sn_in(s, r, 1), sn_out(s, r, 0)};
+    qpoint_call q = {.p = s->param, .a = sn_in(s, r, 0), .b = sn_in(s, r, 1), .y = sn_out(s, r, 0)};
     if (q.p->numel)
         sn_run_parallel(s, r, part, &q);
     return SETSUNA_OK;
@@ -187,11 +217,47 @@ static setsuna_status pair_bind(sn_op_ctx *c, sn_step *s)
     return SETSUNA_OK;
 }
 
+static setsuna_status scale_infer(sn_op_ctx *c)
+{
+    const setsuna_shape *a = &c->in[0].shape, *f = &c->in[1].shape;
+    SN_TRY(sn_op_want(c, 0, "u8"));
+    SN_TRY(sn_op_want(c, 1, "f32"));
+    if (a->rank != 4 || f->rank != 4 || f->dim[0] != a->dim[0] || f->dim[1] != a->dim[3] || f->dim[2] != 1 ||
+        f->dim[3] != 1)
+        return sn_op_fail(c, SETSUNA_ESHAPE, "an image and a factor a channel are needed");
+    SN_TRY(pair_attrs(c));
+    sn_op_out(c, 0, SETSUNA_U8, a);
+    return SETSUNA_OK;
+}
+
+static setsuna_status scale_bind(sn_op_ctx *c, sn_step *s)
+{
+    const sn_node *n = c->node;
+    const setsuna_shape *a = &c->in[0].shape;
+    qpoint_param *p = sn_op_param(c, sizeof *p);
+    if (!p)
+        return SETSUNA_ENOMEM;
+    SN_TRY(qpoint_account(c, s, p, 2));
+    p->pixels = a->dim[1] * a->dim[2];
+    p->channels = a->dim[3];
+    p->n_factor = a->dim[0] * a->dim[3];
+    p->product = (sn_quantized_product){.a_zero = (int32_t)sn_node_int(n, "a_zero", 0),
+                                        .zero = (int32_t)sn_node_int(n, "y_zero", 0),
+                                        .lo = (int32_t)sn_node_int(n, "lo", 0),
+                                        .hi = (int32_t)sn_node_int(n, "hi", 255),
+                                        .scale = sn_node_float(n, "a_scale", 1) / sn_node_float(n, "y_scale", 1)};
+    s->run = scale_run;
+    s->kernel = p->table.scale_name;
+    s->scratch_bytes = p->numel ? (size_t)p->n_factor * sizeof(float) : 0;
+    return SETSUNA_OK;
+}
+
 #define QPOINT_PAIR_ATTRS "a_scale:f a_zero:i b_scale:f b_zero:i y_scale:f y_zero:i lo:i hi:i"
 
 const sn_op sn_ops_qpoint[] = {
     {"setsuna", "QAdd", 1, 0, 2, 2, 1, 1, SN_OP_INPLACE, QPOINT_PAIR_ATTRS, pair_infer, pair_bind},
     {"setsuna", "QLookup", 1, 0, 2, 2, 1, 1, SN_OP_INPLACE, "to:i", lookup_infer, lookup_bind},
     {"setsuna", "QMul", 1, 0, 2, 2, 1, 1, SN_OP_INPLACE, QPOINT_PAIR_ATTRS, pair_infer, pair_bind},
+    {"setsuna", "QScale", 1, 0, 2, 2, 1, 1, 0, QPOINT_PAIR_ATTRS, scale_infer, scale_bind},
     {.name = NULL},
 };

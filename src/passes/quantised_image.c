@@ -47,6 +47,31 @@ static setsuna_status image_pair(quant_graph *t, size_t index, const quant_end *
     return image_end(t, index, end, out, done);
 }
 
+/* An image times one float a channel, as squeeze-and-excitation with a float gate has it. */
+static setsuna_status image_scale(quant_graph *t, size_t index, const quant_end *end, bool *done)
+{
+    const sn_node n = t->g->node[index];
+    const quant_float *a = image_operand(t, &n, 0);
+    uint32_t f = sn_node_in(&n, 1), in[2], out;
+    if (!sn_node_is(&n, "", "Mul") || n.n_in != 2)
+        return SETSUNA_OK;
+    if (!a || !sn_rewrite_is_f32(t->g, f) || !image_is_gate(&t->q[a->quant].shape, &t->g->value[f].shape)) {
+        a = image_operand(t, &n, 1);
+        f = n.in[0];
+    }
+    if (!a || !sn_rewrite_is_f32(t->g, f) || !image_is_gate(&t->q[a->quant].shape, &t->g->value[f].shape))
+        return SETSUNA_OK;
+    SN_TRY(quant_want(t, f));
+    SN_TRY(quant_twin(t, a->quant, &in[0]));
+    in[1] = f;
+    sn_node *made = quant_node(t, "QScale", n.name, in, 2, &out);
+    if (!made || !quant_set_scale(t, made, "a_scale", "a_zero", a->s) ||
+        !quant_set_scale(t, made, "y_scale", "y_zero", end->s) || !sn_node_add_int(t->g, made, "lo", end->lo) ||
+        !sn_node_add_int(t->g, made, "hi", end->hi))
+        return SETSUNA_ENOMEM;
+    return image_end(t, index, end, out, done);
+}
+
 /* ---- averages ------------------------------------------------------------------------------------------------ */
 
 /* ReduceMean over rows and columns, which are kept. */
@@ -138,6 +163,8 @@ static setsuna_status image_concat(quant_graph *t, size_t index, const quant_end
 setsuna_status quant_combine(quant_graph *t, size_t index, const quant_end *end, bool *done)
 {
     SN_TRY(image_pair(t, index, end, done));
+    if (!*done)
+        SN_TRY(image_scale(t, index, end, done));
     if (!*done)
         SN_TRY(image_mean(t, index, end, done));
     if (!*done)

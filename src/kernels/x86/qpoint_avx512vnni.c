@@ -61,6 +61,27 @@ void sn_qpoint_mul_avx512vnni(uint8_t *y, const uint8_t *a, const uint8_t *b, co
     }
 }
 
+void sn_qpoint_scale_avx512vnni(uint8_t *y, const uint8_t *a, const float *factor, const sn_quantized_product *p,
+                                int64_t n)
+{
+    const sn_requant rq = {.zero = p->zero, .lo = p->lo, .hi = p->hi};
+    const requant_consts c = requant_consts_of(&rq);
+    const __m512i a_zero = _mm512_set1_epi32(p->a_zero);
+    for (int64_t i = 0; i < n; i += 64) {
+        __mmask64 m = qpoint_first(n - i);
+        __m512i v[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+            v[k] = requant_sum(qpoint_widen(a + i, m, k, a_zero),
+                               _mm512_maskz_loadu_ps((__mmask16)(m >> 16 * k), factor + i + 16 * k), &c);
+        __m512i q = requant_pack(v, c.zero, c.lo, c.order);
+        if (n - i >= 64)
+            _mm512_storeu_si512(y + i, q);
+        else
+            _mm512_mask_storeu_epi8(y + i, m, q);
+    }
+}
+
 /* Three planes, 64 pixels at a time, by permutations; other counts of channels as the body has them. */
 void sn_qpoint_gather_avx512vnni(uint8_t *y, const uint8_t *planes, int64_t pitch, int64_t c, int64_t n)
 {
