@@ -46,6 +46,15 @@ static uint32_t weights(pass_graph *t, setsuna_shape shape, setsuna_dtype type)
     return dequantize(t, byte_const(t, type, shape, 5), 0.01f, type, type == SETSUNA_U8 ? 128 : 0);
 }
 
+static uint32_t concat(pass_graph *t, uint32_t a, uint32_t b)
+{
+    uint32_t y = sn_graph_add_value(t->g, "", SETSUNA_F32);
+    sn_node *n = sn_graph_add_node(t->g, "", "Concat", t->opset, "Concat", (uint32_t[]){a, b}, 2, &y, 1);
+    assert_true(n && sn_node_add_int(t->g, n, "axis", 1));
+    pass_graph_infer_last(t);
+    return y;
+}
+
 /* Runs the graph, the passes, the graph. `step`: how far apart single elements may be. */
 static void recognise(pass_graph *t, float step)
 {
@@ -59,7 +68,7 @@ static void recognise(pass_graph *t, float step)
         off += d > 1e-6 || d < -1e-6;
         assert_true(d <= (double)step * 1.001 && d >= (double)step * -1.001);
     }
-    assert_true(off <= n / 50 + 1);
+    assert_true(n < 50 || off <= n / 50); /* a matrix product carries a step of one element into all */
 }
 
 /* Convolution with ReLU, all pairs of types. */
@@ -82,8 +91,23 @@ static void test_convolution(void **state)
     }
 }
 
-/* conv ─▶ swish as two quantised nodes ─▶ residual sum: one step. */
-static void test_table_and_residual(void **state)
+/* Swish as two quantised nodes is one table, whatever lies between its parts. */
+static void test_table(void **state)
+{
+    (void)state;
+    pass_graph t;
+    pass_graph_open(&t, 13);
+    uint32_t x = through(&t, pass_graph_input(&t, sn_shape(4, 2, 8, 5, 5)), 0.03f, SETSUNA_U8, 120);
+    uint32_t s = through(&t, pass_graph_one(&t, "Sigmoid", x), 1 / 256.0f, SETSUNA_U8, 0);
+    uint32_t y = through(&t, pass_graph_two(&t, "Mul", x, s), 0.04f, SETSUNA_I8, 20);
+    pass_graph_output(&t, y);
+    recognise(&t, 0.0f);
+    assert_int_equal(conv_graph_count(&t, "setsuna", "QMul"), 0);
+    assert_int_equal(conv_graph_count(&t, "setsuna", "QuantizeImage"), 1);
+    pass_graph_close(&t);
+}
+
+static void test_residual(void **state)
 {
     (void)state;
     pass_graph t;
@@ -91,13 +115,11 @@ static void test_table_and_residual(void **state)
     uint32_t x = through(&t, pass_graph_input(&t, sn_shape(4, 2, 8, 5, 5)), 0.03f, SETSUNA_U8, 120);
     uint32_t w = weights(&t, sn_shape(4, 8, 8, 1, 1), SETSUNA_I8);
     uint32_t y = through(&t, pass_graph_node(&t, "", "Conv", (uint32_t[]){x, w}, 2), 0.06f, SETSUNA_U8, 100);
-    uint32_t s = through(&t, pass_graph_one(&t, "Sigmoid", y), 1 / 256.0f, SETSUNA_U8, 0);
-    y = through(&t, pass_graph_two(&t, "Mul", y, s), 0.04f, SETSUNA_U8, 20);
-    y = through(&t, pass_graph_two(&t, "Add", y, x), 0.05f, SETSUNA_U8, 90);
-    pass_graph_output(&t, y);
+    y = pass_graph_one(&t, "Relu", pass_graph_two(&t, "Add", y, x));
+    pass_graph_output(&t, through(&t, y, 0.05f, SETSUNA_U8, 90));
     recognise(&t, 0.1f);
     assert_int_equal(conv_graph_count(&t, "setsuna", "QConv"), 1);
-    assert_int_equal(conv_graph_count(&t, "setsuna", "QLookup") + conv_graph_count(&t, "setsuna", "QAdd"), 0);
+    assert_int_equal(conv_graph_count(&t, "setsuna", "QAdd"), 0);
     pass_graph_close(&t);
 }
 
@@ -110,7 +132,7 @@ static void test_a_network(void **state)
     uint32_t x = through(&t, pass_graph_input(&t, sn_shape(4, 1, 6, 8, 8)), 0.03f, SETSUNA_U8, 128);
     uint32_t p = pass_graph_node(&t, "", "Softmax", &x, 1); /* stays */
     p = through(&t, p, 1 / 255.0f, SETSUNA_U8, 0);
-    uint32_t y = through(&t, pass_graph_two(&t, "Concat", x, p), 0.03f, SETSUNA_U8, 128);
+    uint32_t y = through(&t, concat(&t, x, p), 0.03f, SETSUNA_U8, 128);
     uint32_t g = through(&t, pass_graph_one(&t, "GlobalAveragePool", y), 0.01f, SETSUNA_U8, 128);
     y = through(&t, pass_graph_two(&t, "Mul", y, g), 0.02f, SETSUNA_U8, 128);
     y = through(&t, pass_graph_one(&t, "GlobalAveragePool", y), 0.01f, SETSUNA_U8, 128);
@@ -141,10 +163,8 @@ static void test_other_readers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convolution),
-        cmocka_unit_test(test_table_and_residual),
-        cmocka_unit_test(test_a_network),
-        cmocka_unit_test(test_other_readers),
+        cmocka_unit_test(test_convolution), cmocka_unit_test(test_table),         cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_a_network),   cmocka_unit_test(test_other_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
