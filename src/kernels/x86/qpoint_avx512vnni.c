@@ -33,9 +33,26 @@ void sn_qpoint_add_avx512vnni(uint8_t *y, const uint8_t *a, const uint8_t *b, co
     }
 }
 
-REQUANT_INLINE __m512i qpoint_widen(const uint8_t *x, __mmask64 m, int i, __m512i zero)
+/* Sixteen bytes less a zero point; without `whole` those of the mask only. */
+REQUANT_INLINE __m512i qpoint_widen(const uint8_t *x, __mmask64 m, int i, __m512i zero, const bool whole)
 {
-    return _mm512_sub_epi32(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8((__mmask16)(m >> 16 * i), x + 16 * i)), zero);
+    __m128i b = whole ? _mm_loadu_si128((const __m128i *)(x + 16 * i))
+                      : _mm_maskz_loadu_epi8((__mmask16)(m >> 16 * i), x + 16 * i);
+    return _mm512_sub_epi32(_mm512_cvtepu8_epi32(b), zero);
+}
+
+/* Factors have 9 bits and a sign, so that their product is exact in f32. */
+REQUANT_INLINE __m512i qpoint_mul_64(const requant_consts *c, const uint8_t *a, const uint8_t *b, __mmask64 m,
+                                     __m512i a_zero, __m512i b_zero, __m512 scale, const bool whole)
+{
+    __m512i v[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        __m512 x = _mm512_cvtepi32_ps(qpoint_widen(a, m, k, a_zero, whole));
+        __m512 y = _mm512_cvtepi32_ps(qpoint_widen(b, m, k, b_zero, whole));
+        v[k] = requant_round(_mm512_mul_ps(_mm512_mul_ps(x, y), scale), c->most);
+    }
+    return requant_pack(v, c->zero, c->lo, c->order);
 }
 
 void sn_qpoint_mul_avx512vnni(uint8_t *y, const uint8_t *a, const uint8_t *b, const sn_quantized_product *p, int64_t n)
@@ -44,21 +61,26 @@ void sn_qpoint_mul_avx512vnni(uint8_t *y, const uint8_t *a, const uint8_t *b, co
     const requant_consts c = requant_consts_of(&rq);
     const __m512i a_zero = _mm512_set1_epi32(p->a_zero), b_zero = _mm512_set1_epi32(p->b_zero);
     const __m512 scale = _mm512_set1_ps(p->scale);
-    for (int64_t i = 0; i < n; i += 64) {
+    int64_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        _mm512_storeu_si512(y + i, qpoint_mul_64(&c, a + i, b + i, 0, a_zero, b_zero, scale, true));
+    if (i < n) {
         __mmask64 m = qpoint_first(n - i);
-        __m512i v[4];
-#pragma GCC unroll 4
-        for (int k = 0; k < 4; k++) /* factors have 9 bits and a sign: 16-bit multiplication is exact in pairs with 0 */
-            v[k] = requant_sum(
-                _mm512_madd_epi16(_mm512_and_si512(qpoint_widen(a + i, m, k, a_zero), _mm512_set1_epi32(0xffff)),
-                                  qpoint_widen(b + i, m, k, b_zero)),
-                scale, &c);
-        __m512i q = requant_pack(v, c.zero, c.lo, c.order);
-        if (n - i >= 64)
-            _mm512_storeu_si512(y + i, q);
-        else
-            _mm512_mask_storeu_epi8(y + i, m, q);
+        _mm512_mask_storeu_epi8(y + i, m, qpoint_mul_64(&c, a + i, b + i, m, a_zero, b_zero, scale, false));
     }
+}
+
+REQUANT_INLINE __m512i qpoint_scale_64(const requant_consts *c, const uint8_t *a, const float *factor, __mmask64 m,
+                                       __m512i a_zero, const bool whole)
+{
+    __m512i v[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        __m512 f =
+            whole ? _mm512_loadu_ps(factor + 16 * k) : _mm512_maskz_loadu_ps((__mmask16)(m >> 16 * k), factor + 16 * k);
+        v[k] = requant_sum(qpoint_widen(a, m, k, a_zero, whole), f, c);
+    }
+    return requant_pack(v, c->zero, c->lo, c->order);
 }
 
 void sn_qpoint_scale_avx512vnni(uint8_t *y, const uint8_t *a, const float *factor, const sn_quantized_product *p,
@@ -67,18 +89,12 @@ void sn_qpoint_scale_avx512vnni(uint8_t *y, const uint8_t *a, const float *facto
     const sn_requant rq = {.zero = p->zero, .lo = p->lo, .hi = p->hi};
     const requant_consts c = requant_consts_of(&rq);
     const __m512i a_zero = _mm512_set1_epi32(p->a_zero);
-    for (int64_t i = 0; i < n; i += 64) {
+    int64_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        _mm512_storeu_si512(y + i, qpoint_scale_64(&c, a + i, factor + i, 0, a_zero, true));
+    if (i < n) {
         __mmask64 m = qpoint_first(n - i);
-        __m512i v[4];
-#pragma GCC unroll 4
-        for (int k = 0; k < 4; k++)
-            v[k] = requant_sum(qpoint_widen(a + i, m, k, a_zero),
-                               _mm512_maskz_loadu_ps((__mmask16)(m >> 16 * k), factor + i + 16 * k), &c);
-        __m512i q = requant_pack(v, c.zero, c.lo, c.order);
-        if (n - i >= 64)
-            _mm512_storeu_si512(y + i, q);
-        else
-            _mm512_mask_storeu_epi8(y + i, m, q);
+        _mm512_mask_storeu_epi8(y + i, m, qpoint_scale_64(&c, a + i, factor + i, m, a_zero, false));
     }
 }
 
