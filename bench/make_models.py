@@ -3,7 +3,9 @@
 
 ResNet-50, MobileNetV2, EfficientNet-B0 (224 x 224, batch norm folded into the convolutions) and BERT-base (128 tokens),
 as exporters write them. The weights are seeded noise, scaled so that activations neither vanish nor explode: right for
-time and memory, without any meaning. Needs Debian's python3-onnx and python3-numpy.
+time and memory, without any meaning. NAME_int8.onnx are quantised copies: of the image networks with QuantizeLinear and
+DequantizeLinear around every operator (weights i8 per channel, activations u8 of a fixed range), of BERT with its
+products over DynamicQuantizeLinear. Needs Debian's python3-onnx and python3-numpy.
 """
 import os
 import sys
@@ -157,6 +159,100 @@ def bert_base(path, tokens=128, width=768, heads=12, layers=12, vocabulary=30522
     n.save(path, ids, x, [1, tokens, width])
 
 
+# Operators whose results are quantised, and the range of each: activations of these networks are of unit size.
+RANGES = {"Conv": (-8, 8), "Add": (-8, 8), "Relu": (0, 8), "Clip": (0, 6), "Sigmoid": (0, 1), "Mul": (-2, 6),
+          "GlobalAveragePool": (-4, 4), "MaxPool": (0, 8), "Flatten": (-4, 4), "Gemm": (-8, 8)}
+
+
+class Quantiser:
+    """Rewrites a float model; constants are added to it, nodes are collected in a new list."""
+
+    def __init__(self, model):
+        self.graph, self.nodes = model.graph, []
+        self.weights = {t.name: t for t in model.graph.initializer}
+
+    def const(self, name, value):
+        if name not in self.weights:
+            self.weights[name] = numpy_helper.from_array(value, name)
+            self.graph.initializer.append(self.weights[name])
+        return name
+
+    def node(self, kind, inputs, outputs, **attributes):
+        self.nodes.append(helper.make_node(kind, inputs, outputs, **attributes))
+        return outputs[0]
+
+    def through(self, x, low, high):
+        """x as unsigned bytes and back."""
+        s = self.const(x + "_scale", np.float32((high - low) / 255))
+        z = self.const(x + "_zero", np.uint8(round(-low * 255 / (high - low))))
+        return self.node("DequantizeLinear", [self.node("QuantizeLinear", [x, s, z], [x + "_q"]), s, z], [x + "_dq"])
+
+    def bytes_of(self, name, axis):
+        """A weight as signed bytes, one scale along the axis: names of the bytes and of the scales, and the scales."""
+        w = numpy_helper.to_array(self.weights[name])
+        scale = np.maximum(np.abs(w).max(tuple(i for i in range(w.ndim) if i != axis)), 1e-8).astype(np.float32) / 127
+        shaped = scale.reshape([-1 if i == axis else 1 for i in range(w.ndim)])
+        return (self.const(name + "_i8", np.rint(w / shaped).astype(np.int8)), self.const(name + "_scale", scale), scale)
+
+    def finish(self, model, path):
+        used = {i for n in self.nodes for i in n.input}
+        kept = [t for t in self.graph.initializer if t.name in used]
+        del self.graph.node[:], self.graph.initializer[:]
+        self.graph.node.extend(self.nodes)
+        self.graph.initializer.extend(kept)
+        onnx.save(model, path)
+        print(f"{path}: {os.path.getsize(path) / 1e6:.1f} MB")
+
+
+def quantise_static(source, path):
+    model = onnx.load(source)
+    q = Quantiser(model)
+    readers = {}
+    for n in model.graph.node:
+        for i in n.input:
+            readers.setdefault(i, []).append(n)
+    names = {"x": q.through("x", -2, 2)}
+    scales = {"x": np.float32(4 / 255)}
+    for n in model.graph.node:
+        inputs = [names.get(i, i) for i in n.input]
+        if n.op_type in ("Conv", "Gemm"):
+            w, s, values = q.bytes_of(n.input[1], 0)
+            b = numpy_helper.to_array(q.weights[n.input[2]])
+            bs = (scales[n.input[0]] * values).astype(np.float32)
+            inputs[1] = q.node("DequantizeLinear", [w, s], [w + "_dq"], axis=0)
+            bias = [q.const(n.input[2] + "_i32", np.rint(b / bs).astype(np.int32)), q.const(n.input[2] + "_bs", bs)]
+            inputs[2] = q.node("DequantizeLinear", bias, [bias[0] + "_dq"], axis=0)
+        made = helper.make_node(n.op_type, inputs, list(n.output), name=n.name)
+        made.attribute.extend(n.attribute)
+        q.nodes.append(made)
+        y, after = n.output[0], readers.get(n.output[0], [])
+        clamped = len(after) == 1 and after[0].op_type in ("Relu", "Clip") and n.op_type in ("Conv", "Add")
+        if after and not clamped:
+            low, high = RANGES[n.op_type]
+            names[y] = q.through(y, low, high)
+            scales[y] = np.float32((high - low) / 255)
+    q.finish(model, path)
+
+
+def quantise_dynamic(source, path):
+    model = onnx.load(source)
+    q = Quantiser(model)
+    quantised = set()
+    for n in model.graph.node:
+        if n.op_type != "MatMul" or n.input[1] not in q.weights:
+            q.nodes.append(n)
+            continue
+        x, y = n.input[0], n.output[0]
+        w, s, _ = q.bytes_of(n.input[1], 1)
+        if x not in quantised:
+            q.node("DynamicQuantizeLinear", [x], [x + "_q", x + "_scale", x + "_zero"])
+            quantised.add(x)
+        product = q.node("MatMulInteger", [x + "_q", w, x + "_zero"], [y + "_i32"])
+        scale = q.node("Mul", [x + "_scale", s], [y + "_scales"])
+        q.node("Mul", [q.node("Cast", [product], [y + "_f32"], to=TensorProto.FLOAT), scale], [y])
+    q.finish(model, path)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -167,6 +263,10 @@ def main():
         if not os.path.exists(path):
             make(path + ".part")
             os.rename(path + ".part", path)
+        small = os.path.join(sys.argv[1], name + "_int8.onnx")
+        if not os.path.exists(small):
+            (quantise_dynamic if name.startswith("bert") else quantise_static)(path, small + ".part")
+            os.rename(small + ".part", small)
 
 
 main()
