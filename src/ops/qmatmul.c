@@ -173,17 +173,19 @@ static int32_t qmatmul_base(const sn_const *w)
     return w->t.dtype == SETSUNA_U8 ? 128 : 0;
 }
 
-static void qmatmul_fill(void *dst, const void *arg)
+static void qmatmul_fill(void *dst, const void *const *source, const void *arg)
 {
     const qmatmul_pack *k = arg;
     const qmatmul_param *p = k->p;
     bool is_signed = k->w->t.dtype == SETSUNA_I8;
-    sn_qgemm_source from = {k->w->t.data, is_signed, qmatmul_base(k->w), 1, p->k, 1, 0, 0, p->n};
+    const uint8_t *z = source[1];
+    sn_qgemm_source from = {source[0], is_signed, qmatmul_base(k->w), 1, p->k, 1, 0, 0, p->n};
     sn_qgemm_pack(&p->table.limits, p->n, 1, &from, dst, (int32_t *)((char *)dst + p->at_sum));
     int32_t *zero = (int32_t *)((char *)dst + p->at_b_zero);
     for (int64_t j = 0; j < p->n; j++) {
         int64_t at = k->z && k->z->t.size_bytes == 1 ? 0 : j;
-        zero[j] = (k->z ? (int32_t)sn_tensor_get_i64(&k->z->t, at) : 0) - from.base;
+        uint8_t byte = z ? z[at] : 0;
+        zero[j] = (is_signed ? (int32_t)(int8_t)byte : (int32_t)byte) - from.base;
     }
 }
 
@@ -195,8 +197,8 @@ static size_t qmatmul_align(size_t n)
 static setsuna_status qmatmul_bind_packed(sn_op_ctx *c, qmatmul_param *p)
 {
     qmatmul_pack k = {p, c->in[QM_W].cst, sn_op_has(c, QM_BZ) ? c->in[QM_BZ].cst : NULL};
-    p->has_zero = !k.z && qmatmul_base(k.w) != 0;
-    for (size_t i = 0; k.z && i < k.z->t.size_bytes; i++)
+    p->has_zero = k.z ? k.z->file != NULL : qmatmul_base(k.w) != 0;
+    for (size_t i = 0; k.z && !k.z->file && i < k.z->t.size_bytes; i++)
         p->has_zero |= sn_tensor_get_i64(&k.z->t, (int64_t)i) != qmatmul_base(k.w);
     p->at_sum = qmatmul_align(sn_qgemm_packed_bytes(&p->table.limits, p->n, 1, p->k));
     p->at_b_zero = p->at_sum + p->columns;

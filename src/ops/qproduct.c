@@ -191,34 +191,43 @@ typedef struct qproduct_pack {
     bool trans;
 } qproduct_pack;
 
-static int32_t qproduct_zero(const sn_const *z, int64_t i)
+/* The bytes of the constants while they are packed (misaligned, see sn_pack_fn); z and b may be NULL. */
+typedef struct qproduct_source {
+    const uint8_t *w, *s, *b, *z;
+} qproduct_source;
+
+static int32_t qproduct_zero(const qproduct_pack *k, const qproduct_source *from, int64_t i)
 {
-    int64_t one = z && z->t.size_bytes == 1;
-    return z ? (int32_t)sn_tensor_get_i64(&z->t, one ? 0 : i) : 0;
+    uint8_t byte = from->z ? from->z[k->z->t.size_bytes == 1 ? 0 : i] : 0;
+    return k->w->t.dtype == SETSUNA_I8 ? (int32_t)(int8_t)byte : (int32_t)byte;
 }
 
 /* All zero points are the one value that brings the weights to signed bytes: 0, or 128 of unsigned ones. */
 static bool qproduct_is_centred(const sn_const *w, const sn_const *z)
 {
     int32_t base = w->t.dtype == SETSUNA_U8 ? 128 : 0;
+    if (z && z->file)
+        return false; /* more zero points than it is worth to look at */
     for (size_t i = 0; z && i < z->t.size_bytes; i++)
         if (sn_tensor_get_i64(&z->t, (int64_t)i) != base)
             return false;
     return z || base == 0;
 }
 
-static float qproduct_scale(const qproduct_pack *k, int64_t o)
+static float qproduct_scale(const qproduct_pack *k, const qproduct_source *from, int64_t o)
 {
-    float w = (float)sn_tensor_get_f64(&k->s->t, k->s->t.size_bytes == sizeof(float) ? 0 : o);
+    float w;
+    memcpy(&w, from->s + (k->s->t.size_bytes == sizeof w ? 0 : (size_t)o * sizeof w), sizeof w);
     float s = k->x_scale * w;
     return k->y_scale > 0 ? s / k->y_scale : s;
 }
 
 /* Group by group: weights, then bias, scale and zero points of its columns. The sums are of what was packed, so with
  * base taken off: sum (x - x0)(w' - z') = sum x w' - x0 sum w' - z' sum x + K x0 z'. */
-static void qproduct_fill(void *dst, const void *arg)
+static void qproduct_fill(void *dst, const void *const *source, const void *arg)
 {
     const qproduct_pack *k = arg;
+    const qproduct_source all_of = {source[0], source[1], source[2], source[3]};
     const qproduct_param *p = k->p;
     const qproduct_shape *s = &p->s;
     bool is_signed = k->w->t.dtype == SETSUNA_I8;
@@ -230,10 +239,10 @@ static void qproduct_fill(void *dst, const void *arg)
         char *at = (char *)dst + (size_t)g * p->group_bytes;
         int32_t *bias = (int32_t *)(at + p->at_bias), *b_zero = (int32_t *)(at + p->at_b_zero);
         float *scale = (float *)(at + p->at_scale);
-        const uint8_t *w = (const uint8_t *)k->w->t.data + g * opg * ipg * window;
+        const uint8_t *w = all_of.w + g * opg * ipg * window;
         if (p->depthwise) {
             for (int64_t o = 0; o < opg; o++)
-                b_zero[o] = qproduct_zero(k->z, o);
+                b_zero[o] = qproduct_zero(k, &all_of, o);
             sn_qdepthwise_pack(&p->dw_table, &p->d, w, is_signed, b_zero, at, bias);
         } else {
             bool merged = p->g.n_tap == s->kh; /* kernel columns are part of k */
@@ -248,10 +257,13 @@ static void qproduct_fill(void *dst, const void *arg)
             int64_t all = g * opg + o;
             uint32_t sum = (uint32_t)bias[o], zero = 0;
             if (!p->depthwise)
-                zero = b_zero && p->g.rq.b_zero ? (uint32_t)(qproduct_zero(k->z, all) - base) : 0;
+                zero = b_zero && p->g.rq.b_zero ? (uint32_t)(qproduct_zero(k, &all_of, all) - base) : 0;
             sum = 0u - sum * p->x_zero + zero * p->x_zero * (uint32_t)(ipg * window);
-            bias[o] = (int32_t)(sum + (k->b ? (uint32_t)sn_tensor_get_i64(&k->b->t, all) : 0u));
-            scale[o] = qproduct_scale(k, all);
+            int32_t b = 0;
+            if (all_of.b)
+                memcpy(&b, all_of.b + (size_t)all * sizeof b, sizeof b);
+            bias[o] = (int32_t)(sum + (uint32_t)b);
+            scale[o] = qproduct_scale(k, &all_of, all);
             if (!p->depthwise && p->g.rq.b_zero)
                 b_zero[o] = (int32_t)zero;
         }

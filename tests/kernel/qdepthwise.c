@@ -124,10 +124,8 @@ static void depthwise_run(parity *t, depthwise_case *q, sn_cpu_level level)
 
 int main(int argc, char **argv)
 {
-    parity t;
-    if (!parity_options(&t, "kernel_qdepthwise", argc, argv))
-        return 2;
-    for (int i = 0; i < 300; i++) {
+    parity t = parity_begin("kernel_qdepthwise", 300, argc, argv);
+    for (int64_t i = 0; i < t.repeat; i++) {
         depthwise_case q = depthwise_random(&t);
         depthwise_expect(&q);
         for (sn_cpu_level level = t.lowest; level <= t.highest; level++)

@@ -226,10 +226,8 @@ static void qgemm_check_extremes(parity *t, sn_cpu_level level)
 
 int main(int argc, char **argv)
 {
-    parity t;
-    if (!parity_options(&t, "kernel_qgemm", argc, argv))
-        return 2;
-    for (int i = 0; i < 400; i++) {
+    parity t = parity_begin("kernel_qgemm", 400, argc, argv);
+    for (int64_t i = 0; i < t.repeat; i++) {
         qgemm_case q = qgemm_random_case(&t);
         for (sn_cpu_level level = t.lowest; level <= t.highest; level++)
             qgemm_run_case(&t, &q, level);

@@ -100,11 +100,9 @@ static void qpoint_known(parity *t)
 int main(int argc, char **argv)
 {
     static qpoint_data d;
-    parity t;
-    if (!parity_options(&t, "kernel_qpoint", argc, argv))
-        return 2;
+    parity t = parity_begin("kernel_qpoint", 400, argc, argv);
     qpoint_known(&t);
-    for (int i = 0; i < 400; i++) {
+    for (int64_t i = 0; i < t.repeat; i++) {
         qpoint_random(&t, &d);
         for (int entry = 0; entry < ENTRIES; entry++)
             qpoint_check(&t, &d, entry);
