@@ -6,7 +6,8 @@
  *
  * Order matters and is the order of passes.inc:
  *   simplify (no-ops away)  ->  recognise (hard-swish, swish, GELU, layer norm; what is quantised)  ->  fold (affine,
- *   batch norm into convolutions)  ->  fuse (activation, residual)  ->  layout (blocked channels)  ->  fuse-eltwise (what is left)
+ *   batch norm into convolutions)  ->  fuse (activation, residual)  ->  layout (blocked channels)  ->  fuse-eltwise
+ * (what is left)
  */
 #ifndef SN_PASSES_PASS_H
 #define SN_PASSES_PASS_H

@@ -46,7 +46,7 @@ static bool product_weights_fit(const sn_graph *g, quant_weights *k)
 }
 
 /* Weights that DequantizeLinear makes of constant bytes, with a scale for all or one along `axis`. */
-static bool product_weights(const quant_graph *t, uint32_t v, int32_t axis, int32_t rank, quant_weights *out)
+static bool product_weights(const sn_quant_graph *t, uint32_t v, int32_t axis, int32_t rank, quant_weights *out)
 {
     const sn_graph *g = t->g;
     if (v >= t->n_value || t->uses.producer[v] == SN_NONE)
@@ -86,7 +86,7 @@ static bool product_round_bias(sn_graph *g, const sn_const *b, const quant_weigh
 }
 
 /* The bias as an i32 constant: the one behind DequantizeLinear, whose scale is the product's, or rounded floats. */
-static setsuna_status product_bias(quant_graph *t, uint32_t v, const quant_weights *w, float x_scale, uint32_t *out,
+static setsuna_status product_bias(sn_quant_graph *t, uint32_t v, const quant_weights *w, float x_scale, uint32_t *out,
                                    bool *fits)
 {
     sn_graph *g = t->g;
@@ -130,24 +130,24 @@ static setsuna_status product_bias(quant_graph *t, uint32_t v, const quant_weigh
 /* ---- the node ------------------------------------------------------------------------------------------------ */
 
 /* The integer node, over the twin of x; attributes of the window come from `like`. */
-static setsuna_status product_make(quant_graph *t, const char *op, const sn_node *like, uint32_t x, quant_scale xs,
-                                   const quant_weights *w, uint32_t bias, const quant_end *end)
+static setsuna_status product_make(sn_quant_graph *t, const char *op, const sn_node *like, uint32_t x,
+                                   sn_quant_scale xs, const quant_weights *w, uint32_t bias, const sn_quant_end *end)
 {
     static const char *const window[] = {"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides", "transB"};
     uint32_t in[QP_INPUTS] = {0, w->w, w->s, bias, w->z}, out;
-    SN_TRY(quant_twin(t, x, &in[QP_X]));
-    sn_node *n = quant_node(t, op, like->name, in, QP_INPUTS, &out);
-    if (!n || !quant_set_scale(t, n, "x_scale", "x_zero", xs))
+    SN_TRY(sn_quant_twin(t, x, &in[QP_X]));
+    sn_node *n = sn_quant_node(t, op, like->name, in, QP_INPUTS, &out);
+    if (!n || !sn_quant_set_scale(t, n, "x_scale", "x_zero", xs))
         return SETSUNA_ENOMEM;
     for (uint32_t i = 0; i < like->n_attr; i++)
         for (size_t k = 0; k < sizeof window / sizeof window[0]; k++)
             if (strcmp(like->attr[i].name, window[k]) == 0 && !sn_node_add_attr(t->g, n, &like->attr[i]))
                 return SETSUNA_ENOMEM;
     if (!end->is_float) {
-        if (!quant_set_scale(t, n, "y_scale", "y_zero", end->s) || !sn_node_add_int(t->g, n, "lo", end->lo) ||
+        if (!sn_quant_set_scale(t, n, "y_scale", "y_zero", end->s) || !sn_node_add_int(t->g, n, "lo", end->lo) ||
             !sn_node_add_int(t->g, n, "hi", end->hi))
             return SETSUNA_ENOMEM;
-        return quant_move(t, end->out, out);
+        return sn_quant_move(t, end->out, out);
     }
     if (!sn_node_add_int(t->g, n, "float", 1))
         return SETSUNA_ENOMEM;
@@ -159,13 +159,13 @@ static setsuna_status product_make(quant_graph *t, const char *op, const sn_node
                                                                                                        : SETSUNA_ENOMEM;
 }
 
-static bool product_rank_is(const quant_graph *t, uint32_t v, int32_t rank)
+static bool product_rank_is(const sn_quant_graph *t, uint32_t v, int32_t rank)
 {
     return v < t->n_value && t->g->value[v].has_shape && t->g->value[v].shape.rank == rank;
 }
 
 /* Which operand is what; false: not a product that QConv or QGemm can be. */
-static bool product_match(const quant_graph *t, const sn_node *n, const char **op, int32_t *axis, int32_t *rank)
+static bool product_match(const sn_quant_graph *t, const sn_node *n, const char **op, int32_t *axis, int32_t *rank)
 {
     if (n->n_in < 2 || n->n_out != 1)
         return false;
@@ -184,7 +184,7 @@ static bool product_match(const quant_graph *t, const sn_node *n, const char **o
            sn_node_int(n, "transA", 0) == 0 && product_rank_is(t, n->in[0], 2);
 }
 
-setsuna_status quant_product(quant_graph *t, size_t index, const quant_end *end, bool *done)
+setsuna_status sn_quant_product(sn_quant_graph *t, size_t index, const sn_quant_end *end, bool *done)
 {
     const sn_node n = t->g->node[index];
     const char *op;
@@ -195,7 +195,7 @@ setsuna_status quant_product(quant_graph *t, size_t index, const quant_end *end,
     if (!product_match(t, &n, &op, &axis, &rank) || t->of_real[n.in[0]].quant == SN_NONE ||
         !product_weights(t, n.in[1], axis, rank, &w))
         return SETSUNA_OK;
-    const quant_float x = t->of_real[n.in[0]];
+    const sn_quant_float x = t->of_real[n.in[0]];
     SN_TRY(product_bias(t, sn_node_in(&n, 2), &w, x.s.scale, &bias, &fits));
     if (!fits)
         return SETSUNA_OK;
@@ -204,11 +204,11 @@ setsuna_status quant_product(quant_graph *t, size_t index, const quant_end *end,
     return product_make(t, op, &n, x.quant, x.s, &w, bias, end);
 }
 
-setsuna_status quant_qlinear(quant_graph *t, size_t index, bool *done)
+setsuna_status sn_quant_qlinear(sn_quant_graph *t, size_t index, bool *done)
 {
     const sn_node n = t->g->node[index];
     bool conv = sn_node_is(&n, "", "QLinearConv");
-    quant_scale xs, ys;
+    sn_quant_scale xs, ys;
     uint32_t bias = sn_node_in(&n, 8), q;
     if (n.n_in < 8 || n.n_out != 1 || n.in[0] >= t->n_value || n.in[3] == SN_NONE || !t->g->value[n.in[3]].has_shape)
         return SETSUNA_OK;
@@ -217,12 +217,12 @@ setsuna_status quant_qlinear(quant_graph *t, size_t index, bool *done)
     if (shape->rank != rank || (conv ? x_rank != 4 : x_rank == 4 || x_rank < 1) || sn_graph_const(t->g, n.in[0]))
         return SETSUNA_OK;
     quant_weights w = {n.in[3], n.in[4], n.in[5], shape->dim[conv ? 0 : 1]};
-    if (!product_weights_fit(t->g, &w) || !quant_read_scale(t->g, &n, 1, t->g->value[n.in[0]].dtype, &xs) ||
-        !quant_read_scale(t->g, &n, 6, t->g->value[n.out[0]].dtype, &ys) ||
+    if (!product_weights_fit(t->g, &w) || !sn_quant_read_scale(t->g, &n, 1, t->g->value[n.in[0]].dtype, &xs) ||
+        !sn_quant_read_scale(t->g, &n, 6, t->g->value[n.out[0]].dtype, &ys) ||
         (bias != SN_NONE && !sn_graph_const(t->g, bias)))
         return SETSUNA_OK;
-    SN_TRY(quant_of(t, n.in[0], &q));
+    SN_TRY(sn_quant_of(t, n.in[0], &q));
     t->g->node[index].dead = true;
     *done = true;
-    return product_make(t, conv ? "QConv" : "QGemm", &n, q, xs, &w, bias, &(quant_end){false, n.out[0], ys, 0, 255});
+    return product_make(t, conv ? "QConv" : "QGemm", &n, q, xs, &w, bias, &(sn_quant_end){false, n.out[0], ys, 0, 255});
 }

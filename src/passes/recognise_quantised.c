@@ -18,17 +18,17 @@ static bool recognise_bound(const sn_graph *g, const sn_node *n, uint32_t i, con
                             double *out)
 {
     *out = n->opset < 11 ? (double)sn_node_float(n, name, (float)absent) : absent;
-    return n->opset < 11 || sn_node_in(n, i) == SN_NONE || quant_scalar(g, n->in[i], out);
+    return n->opset < 11 || sn_node_in(n, i) == SN_NONE || sn_quant_scalar(g, n->in[i], out);
 }
 
 /* Goes from what QuantizeLinear reads back over Relu and Clip to what they clamp. The bounds become bytes: rounding
  * keeps order, so clamping before it is clamping after it. */
-static uint32_t recognise_clamp(quant_graph *t, uint32_t v, quant_end *end, sn_node *dropped[4], int *n_dropped)
+static uint32_t recognise_clamp(sn_quant_graph *t, uint32_t v, sn_quant_end *end, sn_node *dropped[4], int *n_dropped)
 {
     *n_dropped = 0;
     end->lo = 0, end->hi = 255;
     while (*n_dropped < 4) {
-        sn_node *n = quant_producer(t, v);
+        sn_node *n = sn_quant_producer(t, v);
         double lo = 0, hi = INFINITY;
         bool clip = n && sn_node_is(n, "", "Clip");
         if (!n || n->n_in < 1 || n->in[0] == SN_NONE || (!clip && !sn_node_is(n, "", "Relu")))
@@ -36,7 +36,7 @@ static uint32_t recognise_clamp(quant_graph *t, uint32_t v, quant_end *end, sn_n
         if (clip && (!recognise_bound(t->g, n, 1, "min", -INFINITY, &lo) ||
                      !recognise_bound(t->g, n, 2, "max", INFINITY, &hi) || !(lo <= hi)))
             return v;
-        int32_t low = quant_byte(end->s, lo), high = quant_byte(end->s, hi);
+        int32_t low = sn_quant_byte(end->s, lo), high = sn_quant_byte(end->s, hi);
         /* An inner clamp narrows what the outer ones leave of it. */
         int32_t inner_lo = low < end->lo ? end->lo : low > end->hi ? end->hi : low;
         int32_t inner_hi = high < end->lo ? end->lo : high > end->hi ? end->hi : high;
@@ -47,10 +47,10 @@ static uint32_t recognise_clamp(quant_graph *t, uint32_t v, quant_end *end, sn_n
     return v;
 }
 
-static setsuna_status recognise_quantize(quant_graph *t, size_t index)
+static setsuna_status recognise_quantize(sn_quant_graph *t, size_t index)
 {
     const sn_node n = t->g->node[index];
-    quant_end end = {.out = n.out[0]};
+    sn_quant_end end = {.out = n.out[0]};
     sn_node *dropped[4];
     size_t at[4];
     int n_dropped;
@@ -58,23 +58,23 @@ static setsuna_status recognise_quantize(quant_graph *t, size_t index)
     if (n.n_in < 2 || n.n_out != 1 || n.in[0] >= t->n_value || t->g->value[n.in[0]].dtype != SETSUNA_F32 ||
         !t->g->value[n.out[0]].has_shape)
         return SETSUNA_OK;
-    SN_TRY(quant_note_quantize(t, &n, &done));
+    SN_TRY(sn_quant_note_quantize(t, &n, &done));
     if (done) {
         t->g->node[index].dead = true;
         return SETSUNA_OK;
     }
-    if (!quant_read_scale(t->g, &n, 1, t->g->value[n.out[0]].dtype, &end.s))
+    if (!sn_quant_read_scale(t->g, &n, 1, t->g->value[n.out[0]].dtype, &end.s))
         return SETSUNA_OK;
     uint32_t v = recognise_clamp(t, n.in[0], &end, dropped, &n_dropped);
     for (int i = 0; i < n_dropped; i++)
         at[i] = (size_t)(dropped[i] - t->g->node);
-    sn_node *from = quant_producer(t, v);
+    sn_node *from = sn_quant_producer(t, v);
     if (!from)
         return SETSUNA_OK;
     size_t producer = (size_t)(from - t->g->node);
-    SN_TRY(quant_product(t, producer, &end, &done));
+    SN_TRY(sn_quant_product(t, producer, &end, &done));
     if (!done)
-        SN_TRY(quant_combine(t, producer, &end, &done));
+        SN_TRY(sn_quant_combine(t, producer, &end, &done));
     for (int i = 0; done && i < n_dropped; i++)
         t->g->node[at[i]].dead = true;
     if (done)
@@ -83,7 +83,7 @@ static setsuna_status recognise_quantize(quant_graph *t, size_t index)
 }
 
 /* Everything that ends in bytes. */
-static setsuna_status recognise_bytes(quant_graph *t, size_t n_node)
+static setsuna_status recognise_bytes(sn_quant_graph *t, size_t n_node)
 {
     for (size_t i = 0; i < n_node; i++) {
         const sn_node n = t->g->node[i];
@@ -91,21 +91,21 @@ static setsuna_status recognise_bytes(quant_graph *t, size_t n_node)
         if (n.dead)
             continue;
         if (sn_node_is(&n, "", "DequantizeLinear"))
-            SN_TRY(quant_note_dequantize(t, &n));
+            SN_TRY(sn_quant_note_dequantize(t, &n));
         else if (sn_node_is(&n, "", "QuantizeLinear"))
             SN_TRY(recognise_quantize(t, i));
         else if (sn_node_is(&n, "", "QLinearConv") || sn_node_is(&n, "", "QLinearMatMul"))
-            SN_TRY(quant_qlinear(t, i, &done));
+            SN_TRY(sn_quant_qlinear(t, i, &done));
         else {
-            SN_TRY(quant_note_elementwise(t, &n));
-            SN_TRY(quant_moves(t, i));
+            SN_TRY(sn_quant_note_elementwise(t, &n));
+            SN_TRY(sn_quant_moves(t, i));
         }
     }
     return SETSUNA_OK;
 }
 
 /* Products whose floats somebody reads, and then what other operators read. */
-static setsuna_status recognise_rest(quant_graph *t, size_t n_node)
+static setsuna_status recognise_rest(sn_quant_graph *t, size_t n_node)
 {
     for (size_t i = 0; i < n_node; i++) {
         const sn_node n = t->g->node[i];
@@ -113,12 +113,12 @@ static setsuna_status recognise_rest(quant_graph *t, size_t n_node)
         if (n.dead || sn_node_is(&n, "", "DequantizeLinear"))
             continue;
         if (n.n_out == 1 && n.out[0] < t->n_value && t->g->value[n.out[0]].dtype == SETSUNA_F32)
-            SN_TRY(quant_product(t, i, &(quant_end){.is_float = true, .out = n.out[0]}, &done));
+            SN_TRY(sn_quant_product(t, i, &(sn_quant_end){.is_float = true, .out = n.out[0]}, &done));
         for (uint32_t k = 0; !done && k < n.n_in; k++)
-            SN_TRY(quant_want(t, n.in[k]));
+            SN_TRY(sn_quant_want(t, n.in[k]));
     }
     for (uint32_t k = 0; k < t->g->n_output; k++)
-        SN_TRY(quant_want(t, t->g->output[k]));
+        SN_TRY(sn_quant_want(t, t->g->output[k]));
     return SETSUNA_OK;
 }
 
@@ -133,11 +133,11 @@ static bool recognise_is_quantised(const sn_graph *g)
 
 static setsuna_status recognise_run(sn_graph *g, const sn_pass_ctx *ctx, bool *changed)
 {
-    quant_graph t;
+    sn_quant_graph t;
     size_t n_node = g->n_node;
     if (!recognise_is_quantised(g))
         return SETSUNA_OK;
-    SN_TRY(quant_init(&t, g, ctx->arena, changed));
+    SN_TRY(sn_quant_init(&t, g, ctx->arena, changed));
     SN_TRY(recognise_bytes(&t, n_node));
     return recognise_rest(&t, n_node);
 }
