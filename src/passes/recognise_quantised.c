@@ -29,12 +29,12 @@ static uint32_t recognise_clamp(sn_quant_graph *t, uint32_t v, sn_quant_end *end
     end->lo = 0, end->hi = 255;
     while (*n_dropped < 4) {
         sn_node *n = sn_quant_producer(t, v);
-        double lo = 0, hi = INFINITY;
+        double lo = 0, hi = HUGE_VAL;
         bool clip = n && sn_node_is(n, "", "Clip");
         if (!n || n->n_in < 1 || n->in[0] == SN_NONE || (!clip && !sn_node_is(n, "", "Relu")))
             return v;
-        if (clip && (!recognise_bound(t->g, n, 1, "min", -INFINITY, &lo) ||
-                     !recognise_bound(t->g, n, 2, "max", INFINITY, &hi) || !(lo <= hi)))
+        if (clip && (!recognise_bound(t->g, n, 1, "min", -HUGE_VAL, &lo) ||
+                     !recognise_bound(t->g, n, 2, "max", HUGE_VAL, &hi) || !(lo <= hi)))
             return v;
         int32_t low = sn_quant_byte(end->s, lo), high = sn_quant_byte(end->s, hi);
         /* An inner clamp narrows what the outer ones leave of it. */
