@@ -155,7 +155,9 @@ static setsuna_status plan_passes(sn_build *b)
         sn_arena_destroy(scratch);
         if (status != SETSUNA_OK)
             return sn_fail_at(b->err, status, "pass %s", (*p)->name);
-        if (!changed)
+        bool late = *p == &sn_pass_recognise_quantised;
+        b->late |= late;
+        if (!changed && !late)
             continue;
         SN_TRY(sn_graph_sort(b->graph, b->err));
         SN_TRY(sn_propagate(b));

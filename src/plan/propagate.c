@@ -163,6 +163,15 @@ static bool prop_inputs_const(const sn_graph *g, const sn_node *n)
     return true;
 }
 
+/* The node was left alone so far and is to be folded now. */
+static bool prop_is_due(const sn_build *b, const sn_node *n)
+{
+    if (!b->late || !prop_inputs_const(b->graph, n))
+        return false;
+    const sn_op *op = sn_op_find(n->domain, n->op, n->opset);
+    return op && (op->flags & SN_OP_FOLD_LATE);
+}
+
 /* The value of Shape and Size follows from the input's shape alone. */
 static bool prop_is_shape_query(const sn_node *n)
 {
@@ -282,7 +291,7 @@ static setsuna_status prop_visit(prop *p, const sn_node *n)
 {
     sn_build *b = p->b;
     sn_graph *g = b->graph;
-    if (n->n_out && prop_outputs_known(g, n))
+    if (n->n_out && prop_outputs_known(g, n) && !prop_is_due(b, n))
         return prop_emit(p, n, SN_NODE_PLANNED);
     const sn_op *op = NULL;
     SN_TRY(sn_op_check(n, &op, b->err));
@@ -304,6 +313,7 @@ static setsuna_status prop_visit(prop *p, const sn_node *n)
     if (half)
         return prop_promote(p, n);
     bool foldable = !(op->flags & SN_OP_RANDOM) && (prop_inputs_const(g, n) || prop_is_shape_query(n)), folded = false;
+    foldable &= b->late || !(op->flags & SN_OP_FOLD_LATE);
     bool dynamic = answer == SN_INFER_DYNAMIC;
     if (!dynamic)
         SN_TRY(prop_set_outputs(b, n));
