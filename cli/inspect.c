@@ -15,12 +15,22 @@ static const sn_cli_option inspect_options[] = {
     {"fill", "NAME=VALUE", "fill an input with a number, where a shape or a branch depends on it"},
     {"threads", "N", "plan for N threads"},
     {"cpu", "LEVEL", "plan for this CPU level: " SN_CPU_LEVEL_HELP},
+    {"no-winograd", NULL, "plan convolutions as plain sums only"},
     {"steps", NULL, "list every step of the plan with its kernel"},
     {"dump", "FILE", "write the graph as text before and after each pass; - is standard output"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {.name = NULL},
 };
-enum { INSPECT_SHAPE, INSPECT_FILL, INSPECT_THREADS, INSPECT_CPU, INSPECT_STEPS, INSPECT_DUMP, INSPECT_ORT };
+enum {
+    INSPECT_SHAPE,
+    INSPECT_FILL,
+    INSPECT_THREADS,
+    INSPECT_CPU,
+    INSPECT_NO_WINOGRAD,
+    INSPECT_STEPS,
+    INSPECT_DUMP,
+    INSPECT_ORT
+};
 
 static const sn_cli_command inspect_command = {
     .name = "inspect",
@@ -291,6 +301,7 @@ int sn_cli_inspect(int argc, char **argv)
                 return sn_cli_usage_error(&inspect_command, "--cpu: no level \"%s\"", args.value);
             in.options.cpu_level = (int)level;
             break;
+        case INSPECT_NO_WINOGRAD: in.options.no_winograd = true; break;
         case INSPECT_STEPS: in.steps = true; break;
         case INSPECT_DUMP: in.dump = args.value; break;
         case INSPECT_ORT: in.options.onnxruntime_library = args.value; break;

@@ -20,13 +20,26 @@ static const sn_cli_option run_options[] = {
     {"output-dir", "DIR", "write every output there: tensors as NAME.npy, pictures as NAME.png"},
     {"threads", "N", "threads of the engine (default 1)"},
     {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
+    {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"ledger", NULL, "also print where the time of the predictions, or of a stream's frames, went"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
-enum { RUN_SHAPE, RUN_INPUT, RUN_FILL, RUN_DIR, RUN_THREADS, RUN_CPU, RUN_ENGINE, RUN_ORT, RUN_LEDGER, RUN_JSON };
+enum {
+    RUN_SHAPE,
+    RUN_INPUT,
+    RUN_FILL,
+    RUN_DIR,
+    RUN_THREADS,
+    RUN_CPU,
+    RUN_NO_WINOGRAD,
+    RUN_ENGINE,
+    RUN_ORT,
+    RUN_LEDGER,
+    RUN_JSON
+};
 
 static const sn_cli_command run_command = {
     .name = "run",
@@ -178,6 +191,7 @@ static int run_option(run *r, sn_cli_args *args, int word)
             return sn_cli_usage_error(&run_command, "--cpu: no level \"%s\"", args->value);
         r->workload.model.cpu_level = (int)level;
         return SN_EXIT_OK;
+    case RUN_NO_WINOGRAD: r->workload.model.no_winograd = true; return SN_EXIT_OK;
     case RUN_ENGINE: r->workload.model.engine = args->value; return SN_EXIT_OK;
     case RUN_ORT: r->workload.model.onnxruntime_library = args->value; return SN_EXIT_OK;
     case RUN_LEDGER: r->ledger = true; return SN_EXIT_OK;

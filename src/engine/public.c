@@ -29,6 +29,7 @@ static setsuna_status public_options(const setsuna_options *o, sn_model_options 
     out->onnxruntime_library = o->onnxruntime_library;
     out->n_threads = o->n_threads;
     out->memory_limit_bytes = o->memory_limit_bytes;
+    out->no_winograd = o->no_winograd != 0;
     sn_cpu_level level;
 #define PUBLIC_LEVEL(name, text) " " text
     if (!o->cpu_level)

@@ -34,6 +34,7 @@ typedef struct sn_plan_env {
     const sn_allocator *allocator;
     sn_cpu_level cpu;
     uint32_t n_threads;
+    bool no_winograd;          /* convolutions as plain sums only */
     size_t memory_limit_bytes; /* planned memory of one plan above this: ELIMIT */
     sn_pack_store *store;
     pthread_mutex_t lock; /* held while a plan is made: one at a time per model */

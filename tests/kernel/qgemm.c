@@ -168,7 +168,8 @@ static void qgemm_run_case(parity *t, qgemm_case *q, sn_cpu_level level)
     parity_block a = parity_block_make((size_t)((q->a_size - 4 + over) * bytes), 0, false);
     parity_block b =
         parity_block_make(sn_qgemm_packed_bytes(&table.limits, q->n, q->n_tap, q->k), parity_random(t) % 8, false);
-    parity_block y = parity_block_make(y_size, parity_random(t) % 8, parity_random(t) % 2);
+    parity_block y = parity_block_make(
+        y_size, q->rq.kind == SN_REQUANT_U8 ? parity_random(t) % 8 : 4 * (parity_random(t) % 2), parity_random(t) % 2);
     memset(b.data, 0, b.size);
     table.stage(a.data, q->a, q->a_size - 4 + over);
     sn_qgemm_source from = {q->w, q->is_signed, q->base, 1, q->k, q->n_tap * q->k, q->k, 0, 1};

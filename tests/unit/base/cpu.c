@@ -30,7 +30,7 @@ static void test_detect_agrees_with_kernel(void **state)
         [SN_CPU_REF] = "",
         [SN_CPU_AVX2] = " avx2 fma f16c bmi2",
         [SN_CPU_AVX512] = " avx512f avx512bw avx512dq avx512vl",
-        [SN_CPU_AVX512VNNI] = " avx512_vnni",
+        [SN_CPU_AVX512VNNI] = " avx512_vnni avx512vbmi",
         [SN_CPU_AVX512BF16] = " avx512_bf16",
     };
 #elif defined(__aarch64__)

@@ -71,7 +71,7 @@ static const sn_op *pass_graph_ctx(pass_graph *t, const sn_node *n, sn_op_ctx *c
     for (uint32_t i = 0; i < n->n_in; i++)
         if (n->in[i] != SN_NONE) {
             const sn_value *v = &t->g->value[n->in[i]];
-            c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst};
+            c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst, SETSUNA_DTYPE_NONE};
         }
     for (uint32_t i = 0; i < n->n_out; i++)
         c->out[i].present = n->out[i] != SN_NONE;
@@ -87,6 +87,7 @@ void pass_graph_infer_last(pass_graph *t)
     if (!o || o->infer(&c) != SETSUNA_OK)
         fail_msg("%s: %s", err.where, err.text);
     pass_graph_shape(t, n->out[0], &c.out[0].shape);
+    t->g->value[n->out[0]].dtype = c.out[0].dtype;
 }
 
 uint32_t pass_graph_node(pass_graph *t, const char *domain, const char *op, const uint32_t *in, uint32_t n_in)
@@ -166,6 +167,7 @@ static void pass_graph_run_node(pass_graph *t, const sn_node *n, void **slot)
     for (uint32_t i = 0; i < n->n_out; i++) {
         slot[n->out[i]] = pass_graph_alloc(t, &c.out[i].shape, &unused);
         pass_graph_shape(t, n->out[i], &c.out[i].shape); /* of values that the pass made */
+        t->g->value[n->out[i]].dtype = c.out[i].dtype;
     }
     if (op->bind(&c, &s) != SETSUNA_OK)
         fail_msg("%s: %s", err.where, err.text);

@@ -11,7 +11,8 @@
  *     pass_graph_run(&g, after, n);
  *     pass_graph_close(&g);
  *
- * f32 throughout. Inputs are filled with noise in [-4, 4), the same on every run. */
+ * Inputs and the first output are f32, and no element is wider. Inputs are filled with noise in [-4, 4), the same on
+ * every run. */
 #ifndef SN_TESTS_PASS_GRAPH_H
 #define SN_TESTS_PASS_GRAPH_H
 
