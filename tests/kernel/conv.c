@@ -357,9 +357,12 @@ static test_case test_case_random(void)
     s->kh = wino ? 3 : pointwise ? 1 : test_between(1, 5);
     s->kw = wino ? 3 : pointwise ? 1 : test_between(1, 7);
     s->stride_h = wino ? 1 : test_between(1, 3), s->stride_w = wino ? 1 : test_between(1, 3);
+    bool strip = s->group == s->ic && s->oc == s->ic && test_random() % 4; /* what depthwise kernels are made for */
+    if (strip)
+        s->kw = test_random() % 2 ? 3 : 5, s->stride_w = test_between(1, 2);
     do {
         s->dilation_h = wino || test_random() % 3 ? 1 : test_between(1, 4),
-        s->dilation_w = wino || test_random() % 3 ? 1 : test_between(1, 9);
+        s->dilation_w = wino || strip || test_random() % 3 ? 1 : test_between(1, 9);
         s->ih = test_between(1, 20), s->iw = test_random() % 4 ? test_between(1, 37) : 1;
         s->pad_top = test_random() % 2 ? 0 : test_between(0, 6),
         s->pad_left = test_random() % 2 ? 0 : test_between(0, 9);
