@@ -26,6 +26,7 @@ static const sn_cli_option bench_options[] = {
     {"duration", "TIME", "measure for this long: 10s, 500ms (default 3s, at least 10 predictions)"},
     {"warmup", "N|auto", "predictions before measuring; auto (default): until they stop getting faster"},
     {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"probe", NULL, "also read run-queue wait, faults and switches of every prediction (about 2 us each)"},
@@ -41,6 +42,7 @@ enum {
     BENCH_DURATION,
     BENCH_WARMUP,
     BENCH_CPU,
+    BENCH_PRECISION,
     BENCH_ENGINE,
     BENCH_ORT,
     BENCH_PROBE,
@@ -273,6 +275,10 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         if (sn_cpu_level_parse(args->value, &level) != SETSUNA_OK)
             return sn_cli_usage_error(&bench_command, "--cpu: no level \"%s\"", args->value);
         m->cpu_level = (int)level;
+        return SN_EXIT_OK;
+    case BENCH_PRECISION:
+        if (sn_precision_parse(args->value, &m->precision) != SETSUNA_OK)
+            return sn_cli_usage_error(&bench_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
         return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;

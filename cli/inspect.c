@@ -15,12 +15,22 @@ static const sn_cli_option inspect_options[] = {
     {"fill", "NAME=VALUE", "fill an input with a number, where a shape or a branch depends on it"},
     {"threads", "N", "plan for N threads"},
     {"cpu", "LEVEL", "plan for this CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"steps", NULL, "list every step of the plan with its kernel"},
     {"dump", "FILE", "write the graph as text before and after each pass; - is standard output"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {.name = NULL},
 };
-enum { INSPECT_SHAPE, INSPECT_FILL, INSPECT_THREADS, INSPECT_CPU, INSPECT_STEPS, INSPECT_DUMP, INSPECT_ORT };
+enum {
+    INSPECT_SHAPE,
+    INSPECT_FILL,
+    INSPECT_THREADS,
+    INSPECT_CPU,
+    INSPECT_PRECISION,
+    INSPECT_STEPS,
+    INSPECT_DUMP,
+    INSPECT_ORT
+};
 
 static const sn_cli_command inspect_command = {
     .name = "inspect",
@@ -203,8 +213,8 @@ static void inspect_print_plan(const inspect *in, const sn_plan *p, const sn_pla
         bytes += p->step[i].bytes;
     }
     char a[SN_HUMAN_MAX], b[SN_HUMAN_MAX], c[SN_HUMAN_MAX], d[SN_HUMAN_MAX], e[SN_HUMAN_MAX];
-    printf("\n  plan     %zu steps at level %s, %u thread%s%s\n", p->n_step, sn_cpu_level_name(env->cpu),
-           env->n_threads, env->n_threads == 1 ? "" : "s",
+    printf("\n  plan     %zu steps at level %s, %s, %u thread%s%s\n", p->n_step, sn_cpu_level_name(env->cpu),
+           sn_precision_name(env->precision), env->n_threads, env->n_threads == 1 ? "" : "s",
            p->rest ? "; further segments are planned when their shapes are known" : "");
     printf("  compute  %.4g GFLOP, %s moved between memory and steps\n", flops * 1e-9,
            sn_human_bytes(a, (uint64_t)bytes));
@@ -290,6 +300,10 @@ int sn_cli_inspect(int argc, char **argv)
             if (sn_cpu_level_parse(args.value, &level) != SETSUNA_OK)
                 return sn_cli_usage_error(&inspect_command, "--cpu: no level \"%s\"", args.value);
             in.options.cpu_level = (int)level;
+            break;
+        case INSPECT_PRECISION:
+            if (sn_precision_parse(args.value, &in.options.precision) != SETSUNA_OK)
+                return sn_cli_usage_error(&inspect_command, "--precision: neither f32 nor bf16: \"%s\"", args.value);
             break;
         case INSPECT_STEPS: in.steps = true; break;
         case INSPECT_DUMP: in.dump = args.value; break;

@@ -20,13 +20,26 @@ static const sn_cli_option run_options[] = {
     {"output-dir", "DIR", "write every output there: tensors as NAME.npy, pictures as NAME.png"},
     {"threads", "N", "threads of the engine (default 1)"},
     {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"ledger", NULL, "also print where the time of the predictions went"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
-enum { RUN_SHAPE, RUN_INPUT, RUN_FILL, RUN_DIR, RUN_THREADS, RUN_CPU, RUN_ENGINE, RUN_ORT, RUN_LEDGER, RUN_JSON };
+enum {
+    RUN_SHAPE,
+    RUN_INPUT,
+    RUN_FILL,
+    RUN_DIR,
+    RUN_THREADS,
+    RUN_CPU,
+    RUN_PRECISION,
+    RUN_ENGINE,
+    RUN_ORT,
+    RUN_LEDGER,
+    RUN_JSON
+};
 
 static const sn_cli_command run_command = {
     .name = "run",
@@ -128,6 +141,10 @@ static int run_option(run *r, sn_cli_args *args, int word)
         if (sn_cpu_level_parse(args->value, &level) != SETSUNA_OK)
             return sn_cli_usage_error(&run_command, "--cpu: no level \"%s\"", args->value);
         r->workload.model.cpu_level = (int)level;
+        return SN_EXIT_OK;
+    case RUN_PRECISION:
+        if (sn_precision_parse(args->value, &r->workload.model.precision) != SETSUNA_OK)
+            return sn_cli_usage_error(&run_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
         return SN_EXIT_OK;
     case RUN_ENGINE: r->workload.model.engine = args->value; return SN_EXIT_OK;
     case RUN_ORT: r->workload.model.onnxruntime_library = args->value; return SN_EXIT_OK;

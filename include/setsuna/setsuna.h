@@ -26,6 +26,7 @@ typedef struct setsuna_options {
     const char *cpu_level;           /* cap: "ref", "avx2", "avx512", "avx512vnni", "avx512bf16"; default: the best */
     unsigned n_threads;              /* default 1 */
     size_t memory_limit_bytes;       /* plans that need more are refused; default 8 GiB */
+    const char *precision;           /* of products: "f32" (default), or "bf16" where the CPU has AVX512_BF16 */
 } setsuna_options;
 
 /* An input or output as the model declares it. A dim of -1 is free. */

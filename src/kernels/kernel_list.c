@@ -8,6 +8,7 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/convert.inc"
 #include "kernels/elementwise.inc"
 #include "kernels/gemm.inc"
+#include "kernels/gemm_bf16.inc"
 #include "kernels/lstm.inc"
 #include "kernels/norm.inc"
 #include "kernels/pooling.inc"

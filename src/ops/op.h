@@ -12,8 +12,8 @@
 #ifndef SN_OPS_OP_H
 #define SN_OPS_OP_H
 
-#include "base/cpu.h"
 #include "base/pool.h"
+#include "base/precision.h"
 #include "graph/graph.h"
 
 enum { SN_OP_IN_MAX = 64, SN_OP_OUT_MAX = 64 }; /* formal inputs and outputs of one node; Concat, Sum, Split... */
@@ -50,6 +50,7 @@ struct sn_op_ctx {
     sn_operand in[SN_OP_IN_MAX];
     sn_operand out[SN_OP_OUT_MAX]; /* present is set by the planner; infer sets dtype and shape; bind reads them */
     sn_cpu_level cpu;
+    sn_precision precision;
     uint32_t n_threads; /* threads a step may use */
     sn_arena *arena;    /* plan lifetime: parameters */
     struct sn_pack_store *store;

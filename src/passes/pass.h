@@ -11,12 +11,13 @@
 #ifndef SN_PASSES_PASS_H
 #define SN_PASSES_PASS_H
 
-#include "base/cpu.h"
+#include "base/precision.h"
 #include "graph/graph.h"
 
 typedef struct sn_pass_ctx {
     sn_cpu_level cpu; /* the level the plan is for */
-    sn_arena *arena;  /* scratch of this pass: use-def chains and the like; gone when the pass returns */
+    sn_precision precision;
+    sn_arena *arena; /* scratch of this pass: use-def chains and the like; gone when the pass returns */
     setsuna_error *err;
 } sn_pass_ctx;
 

@@ -25,6 +25,7 @@ void sn_build_ctx(sn_build *b, const sn_node *n, const sn_op *op, sn_pack_store 
         c->out[i] = (sn_operand){true, v->dtype, v->shape, NULL};
     }
     c->cpu = b->env->cpu;
+    c->precision = b->env->precision;
     c->n_threads = b->env->n_threads;
     c->arena = b->arena;
     c->store = store;

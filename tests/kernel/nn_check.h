@@ -29,6 +29,7 @@ typedef struct nn_check {
     uint64_t seed, state;
     int64_t repeat;
     sn_cpu_level lowest, highest;
+    bool bf16; /* the level avx512bf16 is to be tested as well */
     int n_failed;
 } nn_check;
 
@@ -41,8 +42,9 @@ static inline _Noreturn void nn_die(const char *what)
 static inline nn_check nn_begin(const char *program, int64_t repeat, int argc, char **argv)
 {
     nn_check t = {.program = program, .seed = 1, .repeat = repeat, .lowest = SN_CPU_REF, .highest = sn_cpu_detect()};
+    t.bf16 = t.highest >= SN_CPU_AVX512BF16;
     if (t.highest > SN_CPU_AVX512)
-        t.highest = SN_CPU_AVX512; /* these families have no kernels of their own above */
+        t.highest = SN_CPU_AVX512; /* these families have no other kernels of their own above */
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
         if (more && strcmp(argv[i], "--seed") == 0)
@@ -52,6 +54,7 @@ static inline nn_check nn_begin(const char *program, int64_t repeat, int argc, c
         else if (more && strcmp(argv[i], "--level") == 0 && sn_cpu_level_parse(argv[i + 1], &t.lowest) == SETSUNA_OK &&
                  t.lowest <= t.highest) {
             t.highest = t.lowest;
+            t.bf16 = false;
             i++;
         } else {
             nn_die("usage: PROGRAM [--seed N] [--repeat N] [--level NAME]");
