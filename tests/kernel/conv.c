@@ -7,7 +7,8 @@
  * --bench prints GFLOP/s of the shapes whose name contains TEXT instead.
  */
 #include "base/clock.h"
-#include "kernels/conv.h"
+#include "kernels/bf16.h"
+#include "kernels/conv_bf16.h"
 #include "kernels/conv_winograd.h"
 #include <inttypes.h>
 #include <math.h>
@@ -74,7 +75,7 @@ static bool test_buffer_intact(const test_buffer *b)
 
 typedef struct test_case {
     sn_conv_spec s;
-    bool factor, bias, residual;
+    bool factor, bias, residual, bf16;
 } test_case;
 
 typedef struct test_data {
@@ -113,12 +114,23 @@ static double test_act(const sn_conv_spec *s, double v)
     }
 }
 
+/* What the kernels multiply: in bf16 rounded operands, with the factor in the weights. */
+static double test_weight(const test_case *c, float w, float factor)
+{
+    return c->bf16 ? (double)sn_bf16_to_f32(sn_bf16_from_f32(w * factor)) : (double)w * (double)factor;
+}
+
+static double test_pixel(const test_case *c, float x)
+{
+    return (double)(c->bf16 ? sn_bf16_to_f32(sn_bf16_from_f32(x)) : x);
+}
+
 /* Every activation here has a slope of at most 1.1 (alpha is at most 1 in size), and errors of its own within 8 u. */
 static void test_reference_px(const test_case *c, test_data *d, int64_t image, int64_t o, int64_t oy, int64_t ox)
 {
     const sn_conv_spec *s = &c->s;
     int64_t gi = s->ic / s->group, first = o / (s->oc / s->group) * gi;
-    double sum = c->bias ? (double)d->bias[o] : 0, size = fabs(sum), factor = c->factor ? (double)d->factor[o] : 1;
+    double sum = c->bias ? (double)d->bias[o] : 0, size = fabs(sum);
     for (int64_t i = 0; i < gi; i++)
         for (int64_t ky = 0; ky < s->kh; ky++)
             for (int64_t kx = 0; kx < s->kw; kx++) {
@@ -126,8 +138,9 @@ static void test_reference_px(const test_case *c, test_data *d, int64_t image, i
                 int64_t x = ox * s->stride_w - s->pad_left + kx * s->dilation_w;
                 if (y < 0 || y >= s->ih || x < 0 || x >= s->iw)
                     continue;
-                double w = (double)d->w[((o * gi + i) * s->kh + ky) * s->kw + kx] * factor;
-                double p = w * (double)d->x[((image * s->ic + first + i) * s->ih + y) * s->iw + x];
+                float factor = c->factor ? d->factor[o] : 1;
+                double w = test_weight(c, d->w[((o * gi + i) * s->kh + ky) * s->kw + kx], factor);
+                double p = w * test_pixel(c, d->x[((image * s->ic + first + i) * s->ih + y) * s->iw + x]);
                 sum += p;
                 size += fabs(p);
             }
@@ -139,6 +152,8 @@ static void test_reference_px(const test_case *c, test_data *d, int64_t image, i
     double k = (double)(gi * s->kh * s->kw) + 4; /* + bias, residual, and the rounding of w * factor */
     d->slack[at] = 1.1 * (k + 2) * u * size * fabs((double)s->scale) +
                    10 * u * (fabs(v * (double)s->scale) + fabs((double)s->shift) + fabs(r) + fabs(d->want[at])) + 4 * u;
+    if (c->bf16)
+        d->slack[at] += (k + 2) * 0x1p-126;
 }
 
 /* |a| [6][6] of a [6][p] x [p][p] x [6][p]', everything in absolute values. */
@@ -332,7 +347,112 @@ static const char *test_run_level(const test_case *c, const test_data *d, sn_cpu
     return bad;
 }
 
+/* The sum's slack and that of a rounded residual and a rounded output: 2^-8 of their size each, and less than 2^-126
+ * where they are subnormal. An activation's slope is at most 1.5 (hard-swish, where it is steepest). */
+static double *test_bf16_slack(const test_case *c, const test_data *d, bool residual, bool output)
+{
+    const sn_conv_spec *s = &c->s;
+    int64_t n = s->n * s->oc * s->y_h * s->y_w;
+    double *slack = test_alloc((size_t)n, sizeof *slack), slope = s->residual_last ? 1 : 1.5 * fabs((double)s->scale);
+    for (int64_t i = 0; i < n; i++) {
+        slack[i] = d->slack[i];
+        if (slack[i] < 0)
+            continue;
+        if (residual)
+            slack[i] += slope * (fabs((double)d->residual[i]) * 0x1p-8 + 0x1p-126);
+        if (output)
+            slack[i] += (fabs(d->want[i]) + slack[i]) * 0x1p-8 + 0x1p-126;
+    }
+    return slack;
+}
+
+/* x in bf16, residual and y in both types. Returns an error text or NULL. */
+static const char *test_run_bf16(const test_case *c, test_data *d, sn_cpu_level level, uint32_t n_parts, char *buf,
+                                 size_t cap)
+{
+    const uint16_t canary16 = 0x7fd5; /* a NaN that no arithmetic makes */
+    const sn_conv_spec *s = &c->s;
+    sn_conv_table t;
+    sn_conv_table_init(&t, level);
+    sn_conv cv;
+    sn_conv_bf16_plan(s, &t.limits, &cv);
+    int64_t b = t.limits.block, in_blocks = (s->ic + b - 1) / b, out_blocks = (s->oc + b - 1) / b, taps = s->kh * s->kw;
+    size_t n_x = (size_t)(s->n * s->ih * s->iw * in_blocks * b),
+           n_y = (size_t)(s->n * s->y_h * s->y_w * out_blocks * b);
+    /* Blocked as floats, then narrowed: canaries are NaN in both. */
+    test_buffer wide = test_buffer_make(n_x, 0), r = test_buffer_make(c->residual ? n_y : 0, 0);
+    test_buffer x = test_buffer_make(n_x / 2, test_random() % 2), r16 = test_buffer_make(r.n / 2, 0);
+    test_buffer y = test_buffer_make(n_y, TEST_CANARIES), w = test_buffer_make(sn_conv_weights_size(&cv), 0);
+    test_buffer bias = test_buffer_make(sn_conv_bias_size(&cv), 0);
+    test_blocked_put(s, b, d->x, wide.data, s->n, s->ic, s->ih * s->iw);
+    uint16_t *narrow = (uint16_t *)(void *)x.data, *narrow_r = (uint16_t *)(void *)r16.data;
+    for (size_t i = 0; i < n_x; i++)
+        narrow[i] = sn_bf16_from_f32(wide.data[i]);
+    if (c->residual)
+        test_blocked_put(s, b, d->residual, r.data, s->n, s->oc, s->y_h * s->y_w);
+    for (size_t i = 0; i < r.n; i++)
+        narrow_r[i] = sn_bf16_from_f32(r.data[i]);
+    memset(w.data, 0, w.n * sizeof *w.data);
+    memset(bias.data, 0, bias.n * sizeof *bias.data);
+    sn_conv_weights from = {d->w, d->factor, s->ic / s->group * taps, taps, 1};
+    sn_conv_bf16_pack_weights(&cv, &from, (uint32_t *)(void *)w.data);
+    sn_conv_pack_bias(&cv, d->bias, bias.data);
+    const char *bad = NULL;
+    for (int form = 0; form < 4 && !bad; form++) {
+        bool narrow_y = form & 1, with_r16 = c->residual && (form & 2);
+        sn_conv_bf16_io io = {narrow,    (uint32_t *)(void *)w.data,
+                              bias.data, with_r16 ? (void *)narrow_r : c->residual ? r.data : NULL,
+                              y.data,    with_r16,
+                              narrow_y};
+        uint16_t *y16 = (uint16_t *)(void *)y.data;
+        for (size_t i = 0; i < n_y; i++)
+            memcpy(&y.data[i], &test_canary, 4);
+        for (size_t i = 0; narrow_y && i < n_y; i++)
+            y16[i] = canary16;
+        for (uint32_t p = 0; p < n_parts; p++)
+            sn_conv_bf16_find(level).fn(&cv, &io, p, n_parts);
+        test_buffer got = test_buffer_make(n_y, 0);
+        for (size_t i = 0; i < n_y; i++)
+            if (!narrow_y || y16[i] != canary16)
+                got.data[i] = narrow_y ? sn_bf16_to_f32(y16[i]) : y.data[i];
+        double *exact = d->slack;
+        d->slack = test_bf16_slack(c, d, with_r16, narrow_y);
+        bad = test_compare(c, d, false, b, got.data, buf, cap);
+        for (size_t i = (n_y + 1) / 2; narrow_y && i < n_y && !bad; i++)
+            bad = memcmp(&y.data[i], &test_canary, 4) == 0 ? NULL : "wrote past a bf16 output";
+        free(got.base), free(d->slack);
+        d->slack = exact;
+    }
+    if (!test_buffer_intact(&x) || !test_buffer_intact(&y) || !test_buffer_intact(&r16) || !test_buffer_intact(&w))
+        bad = "a canary was overwritten";
+    free(wide.base), free(x.base), free(y.base), free(r.base), free(r16.base), free(w.base), free(bias.base);
+    return bad;
+}
+
 static int test_failures;
+
+static void test_case_run_bf16(const test_case *plain, sn_cpu_level level)
+{
+    sn_conv_table t;
+    sn_conv_table_init(&t, level);
+    if (!sn_conv_bf16_can(&plain->s, t.limits.block) || sn_conv_is_depthwise(&plain->s))
+        return;
+    test_case c = *plain;
+    c.bf16 = true;
+    uint64_t seed = test_seed;
+    test_data d = test_data_make(&c);
+    for (uint32_t n_parts = 1; n_parts <= 3; n_parts += 2) {
+        char text[256], buf[256];
+        const char *bad = test_run_bf16(&c, &d, level, n_parts, buf, sizeof buf);
+        if (!bad)
+            continue;
+        test_case_text(&c, text, sizeof text);
+        fprintf(stderr, "FAIL bf16 at %s, %u parts, seed %" PRIu64 ", %s: %s\n", sn_cpu_level_name(level), n_parts,
+                seed, text, bad);
+        test_failures++;
+    }
+    test_data_free(&d);
+}
 
 static void test_case_run(const test_case *c, sn_cpu_level lowest, sn_cpu_level highest)
 {
@@ -623,7 +743,8 @@ static void bench_run(const bench_shape *b, sn_cpu_level level)
     sn_conv_table t;
     sn_conv_table_init(&t, level);
     sn_conv cv;
-    sn_conv_plan(&s, &t.limits, &cv);
+    bool bf16 = level >= SN_CPU_AVX512BF16 && sn_conv_bf16_can(&s, t.limits.block) && !sn_conv_is_depthwise(&s);
+    (bf16 ? sn_conv_bf16_plan : sn_conv_plan)(&s, &t.limits, &cv);
     size_t in = (size_t)cv.x_image, out = (size_t)cv.y_image, n_w = sn_conv_weights_size(&cv),
            n_b = sn_conv_bias_size(&cv);
     size_t total = (in + out + n_w + n_b + 64) * sizeof(float);
@@ -638,9 +759,13 @@ static void bench_run(const bench_shape *b, sn_cpu_level level)
         test_die("out of memory");
     sn_conv_io io = {x, w, bias, NULL, y, scratch};
     double best = 1e9;
+    sn_conv_bf16_io io16 = {(uint16_t *)(void *)x, (uint32_t *)(void *)w, bias, NULL, y, false, true};
     for (int i = 0; i < 25; i++) {
         uint64_t t0 = sn_now_ns();
-        sn_conv_kernel(&t, &cv)(&cv, &io, 0, 1);
+        if (bf16)
+            sn_conv_bf16_find(level).fn(&cv, &io16, 0, 1);
+        else
+            sn_conv_kernel(&t, &cv)(&cv, &io, 0, 1);
         double ns = (double)(sn_now_ns() - t0);
         best = ns < best ? ns : best;
     }
@@ -652,11 +777,20 @@ static void bench_run(const bench_shape *b, sn_cpu_level level)
     free(scratch);
 }
 
+static void test_case_bf16(const test_case *c, sn_cpu_level lowest, bool hardware)
+{
+    if (lowest == SN_CPU_REF)
+        test_case_run_bf16(c, SN_CPU_REF);
+    if (hardware)
+        test_case_run_bf16(c, SN_CPU_AVX512BF16);
+}
+
 int main(int argc, char **argv)
 {
     sn_cpu_level lowest = SN_CPU_REF, highest = sn_cpu_detect();
+    bool bf16 = highest >= SN_CPU_AVX512BF16;
     if (highest > SN_CPU_AVX512)
-        highest = SN_CPU_AVX512; /* no kernels of their own above */
+        highest = SN_CPU_AVX512; /* no other kernels of their own above */
     const char *bench = NULL;
     int64_t repeat = 400;
     for (int i = 1; i < argc; i++) {
@@ -668,6 +802,7 @@ int main(int argc, char **argv)
             if (sn_cpu_level_parse(argv[++i], &lowest) != SETSUNA_OK || lowest > highest)
                 test_die("no such level here");
             highest = lowest;
+            bf16 = false;
         } else if (strcmp(argv[i], "--bench") == 0)
             bench = i + 1 < argc ? argv[++i] : "";
         else
@@ -676,17 +811,19 @@ int main(int argc, char **argv)
     if (bench) {
         for (size_t i = 0; i < sizeof bench_shapes / sizeof bench_shapes[0]; i++)
             if (strstr(bench_shapes[i].name, bench))
-                bench_run(&bench_shapes[i], highest);
+                bench_run(&bench_shapes[i], bf16 && lowest == SN_CPU_REF ? SN_CPU_AVX512BF16 : highest);
         return 0;
     }
     printf("seed %" PRIu64 "\n", test_seed);
     for (size_t i = 0; i < sizeof test_fixed / sizeof test_fixed[0]; i++) {
         test_case c = test_case_fixed(i);
         test_case_run(&c, lowest, highest);
+        test_case_bf16(&c, lowest, bf16);
     }
     for (int64_t i = 0; i < repeat; i++) {
         test_case c = test_case_random();
         test_case_run(&c, lowest, highest);
+        test_case_bf16(&c, lowest, bf16);
         for (sn_cpu_level level = lowest; level <= highest; level++)
             test_reorder(level), test_join(level);
     }
