@@ -158,19 +158,19 @@ static void inspect_print_ops(inspect_sum *s)
 
 static setsuna_status inspect_file(const inspect *in, setsuna_error *err)
 {
-    sn_bytes bytes;
-    SN_TRY(sn_file_read(in->path, 0, &bytes, err));
+    sn_lazy_file file;
+    SN_TRY(sn_lazy_file_open(in->path, 0, &file, err));
     char dir[4096];
     const char *slash = strrchr(in->path, '/');
     snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - in->path + 1) : 1, slash ? in->path : ".");
     sn_onnx_model *onnx = NULL;
-    setsuna_status status = sn_onnx_parse(bytes.data, bytes.size, &(sn_onnx_options){.dir = dir}, &onnx, err);
+    setsuna_status status = sn_onnx_open(&file, &(sn_onnx_options){.dir = dir}, &onnx, err);
     inspect_sum sum = {0};
     if (status == SETSUNA_OK)
         status = inspect_count(onnx->graph, &sum);
     if (status == SETSUNA_OK) {
         char size[SN_HUMAN_MAX], params[SN_HUMAN_MAX], pbytes[SN_HUMAN_MAX];
-        printf("%s: ONNX, IR %lld, %s", in->path, (long long)onnx->ir_version, sn_human_bytes(size, bytes.size));
+        printf("%s: ONNX, IR %lld, %s", in->path, (long long)onnx->ir_version, sn_human_bytes(size, file.size));
         if (onnx->producer_name[0])
             printf(", made by %s %s", onnx->producer_name, onnx->producer_version);
         for (size_t i = 0; i < onnx->n_opset; i++)
@@ -185,7 +185,7 @@ static setsuna_status inspect_file(const inspect *in, setsuna_error *err)
     }
     sn_free(sn_allocator_default(), sum.op);
     sn_onnx_destroy(onnx);
-    sn_bytes_fini(&bytes);
+    sn_lazy_file_fini(&file);
     return status;
 }
 

@@ -1,12 +1,11 @@
 #include "base/file.h"
-#include "base/checked.h"
+#include "base/pages.h"
 #include "base/status.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -36,64 +35,19 @@ setsuna_status sn_file_pread(int fd, void *dst, size_t size, uint64_t offset, co
     return SETSUNA_OK;
 }
 
-/* Private memory for size bytes, or NULL. Large files lie so that the system can use pages of 2 MiB: reading 100 MB
- * into pages of 4 KiB costs 25,000 faults, more time than the copy itself. */
-static void *file_map(size_t size)
-{
-    const size_t huge = 2 << 20, page = 4096;
-    size_t spare = size >= 2 * huge ? huge - page : 0, mapped = (size + page - 1) & ~(page - 1), whole;
-    if (mapped < size || !sn_add_size(mapped, spare, &whole))
-        return NULL;
-    char *p = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
-        return NULL;
-    if (spare) {
-        size_t before = -(uintptr_t)p & (huge - 1);
-        if (before)
-            munmap(p, before);
-        if (before < spare)
-            munmap(p + before + mapped, spare - before);
-        p += before;
-        madvise(p, mapped, MADV_HUGEPAGE);
-    }
-    return p;
-}
-
-static setsuna_status file_read_range(int fd, uint64_t offset, size_t size, const char *path, sn_bytes *out,
-                                      setsuna_error *err)
-{
-    if (size == 0) {
-        *out = (sn_bytes){NULL, 0};
-        return SETSUNA_OK;
-    }
-    void *p = file_map(size);
-    if (!p)
-        return sn_fail(err, SETSUNA_ENOMEM, path, "no memory for its %zu bytes", size);
-    setsuna_status status = sn_file_pread(fd, p, size, offset, path, err);
-    if (status != SETSUNA_OK) {
-        munmap(p, size);
-        return status;
-    }
-    *out = (sn_bytes){p, size};
-    return SETSUNA_OK;
-}
-
-setsuna_status sn_file_read_keep(const char *path, size_t limit_bytes, sn_bytes *out, int *fd_out, setsuna_error *err)
+setsuna_status sn_file_open(const char *path, size_t limit_bytes, int *fd_out, struct stat *st, setsuna_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: a fifo must not hang us */
     if (fd < 0)
         return file_fail_errno(err, path, "open");
-    struct stat st;
-    setsuna_status status;
-    if (fstat(fd, &st) != 0)
+    setsuna_status status = SETSUNA_OK;
+    if (fstat(fd, st) != 0)
         status = file_fail_errno(err, path, "stat");
-    else if (!S_ISREG(st.st_mode))
+    else if (!S_ISREG(st->st_mode))
         status = sn_fail(err, SETSUNA_EIO, path, "not a regular file");
-    else if (limit_bytes && (uint64_t)st.st_size > limit_bytes)
-        status = sn_fail(err, SETSUNA_ELIMIT, path, "%lld bytes are more than the limit of %zu", (long long)st.st_size,
+    else if (limit_bytes && (uint64_t)st->st_size > limit_bytes)
+        status = sn_fail(err, SETSUNA_ELIMIT, path, "%lld bytes are more than the limit of %zu", (long long)st->st_size,
                          limit_bytes);
-    else
-        status = file_read_range(fd, 0, (size_t)st.st_size, path, out, err);
     if (status == SETSUNA_OK)
         *fd_out = fd;
     else
@@ -101,12 +55,31 @@ setsuna_status sn_file_read_keep(const char *path, size_t limit_bytes, sn_bytes 
     return status;
 }
 
+static setsuna_status file_read_open(int fd, size_t size, const char *path, sn_bytes *out, setsuna_error *err)
+{
+    if (size == 0) {
+        *out = (sn_bytes){NULL, 0};
+        return SETSUNA_OK;
+    }
+    void *p = sn_pages_alloc(size);
+    if (!p)
+        return sn_fail(err, SETSUNA_ENOMEM, path, "no memory for its %zu bytes", size);
+    setsuna_status status = sn_file_pread(fd, p, size, 0, path, err);
+    if (status == SETSUNA_OK)
+        *out = (sn_bytes){p, size};
+    else
+        sn_pages_free(p, size);
+    return status;
+}
+
 setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out, setsuna_error *err)
 {
     int fd;
-    SN_TRY(sn_file_read_keep(path, limit_bytes, out, &fd, err));
+    struct stat st;
+    SN_TRY(sn_file_open(path, limit_bytes, &fd, &st, err));
+    setsuna_status status = file_read_open(fd, (size_t)st.st_size, path, out, err);
     close(fd);
-    return SETSUNA_OK;
+    return status;
 }
 
 /* openat2 keeps a path with ".." inside the folder, but no model needs one: such a name is an attack or a mistake. */
@@ -120,8 +93,7 @@ static bool file_name_has_dotdot(const char *name)
     return false;
 }
 
-setsuna_status sn_file_read_beneath(const char *dir, const char *name, uint64_t offset, uint64_t size, sn_bytes *out,
-                                    setsuna_error *err)
+setsuna_status sn_file_open_beneath(const char *dir, const char *name, int *fd_out, struct stat *st, setsuna_error *err)
 {
     if (file_name_has_dotdot(name))
         return sn_fail(err, SETSUNA_EMODEL, name, "refused: the path has a \"..\" in it");
@@ -138,48 +110,22 @@ setsuna_status sn_file_read_beneath(const char *dir, const char *name, uint64_t 
         return sn_fail(err, SETSUNA_EMODEL, name, "refused: the path leaves the model's folder or is a symbolic link");
     if (fd < 0)
         return file_fail_errno(err, name, "open");
-    struct stat st;
-    setsuna_status status;
-    if (fstat(fd, &st) != 0)
+    setsuna_status status = SETSUNA_OK;
+    if (fstat(fd, st) != 0)
         status = file_fail_errno(err, name, "stat");
-    else if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+    else if (!S_ISREG(st->st_mode) || st->st_nlink != 1)
         status = sn_fail(err, SETSUNA_EMODEL, name, "refused: not a regular file with a single link");
-    else if (offset > (uint64_t)st.st_size || size > (uint64_t)st.st_size - offset)
-        status = sn_fail(err, SETSUNA_EMODEL, name, "bytes %llu to %llu are outside the file's %lld",
-                         (unsigned long long)offset, (unsigned long long)offset + size, (long long)st.st_size);
+    if (status == SETSUNA_OK)
+        *fd_out = fd;
     else
-        status = file_read_range(fd, offset, (size_t)(size ? size : (uint64_t)st.st_size - offset), name, out, err);
-    close(fd);
+        close(fd);
     return status;
-}
-
-setsuna_status sn_bytes_copy(const void *data, size_t size, sn_bytes *out, setsuna_error *err)
-{
-    if (size == 0) {
-        *out = (sn_bytes){NULL, 0};
-        return SETSUNA_OK;
-    }
-    void *p = file_map(size);
-    if (!p)
-        return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for %zu bytes", size);
-    memcpy(p, data, size);
-    *out = (sn_bytes){p, size};
-    return SETSUNA_OK;
 }
 
 void sn_bytes_fini(sn_bytes *b)
 {
-    if (b->data)
-        munmap(b->data, b->size);
+    sn_pages_free(b->data, b->size);
     *b = (sn_bytes){NULL, 0};
-}
-
-void sn_bytes_release(const void *begin, size_t size)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t b = ((uintptr_t)begin + page - 1) & ~(page - 1), e = ((uintptr_t)begin + size) & ~(page - 1);
-    if (e > b)
-        madvise((void *)b, e - b, MADV_DONTNEED);
 }
 
 /* A file without a name in path's folder: should we be killed while writing, nothing stays. -1 where the file system

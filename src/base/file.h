@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 /* The bytes of a file in private anonymous memory: what happens to the file afterwards cannot hurt us
  * (a truncated file under mmap raises SIGBUS). Page-aligned. */
@@ -19,27 +20,20 @@ typedef struct sn_bytes {
  * Returns OK, ENOTFOUND, EIO, ELIMIT, ENOMEM; *out untouched on failure. */
 setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out, setsuna_error *err);
 
-/* As sn_file_read, and keeps the file open: *fd_out is the caller's to close. */
-setsuna_status sn_file_read_keep(const char *path, size_t limit_bytes, sn_bytes *out, int *fd_out, setsuna_error *err);
+/* Opens path for reading; *fd_out is the caller's to close, *st what fstat says of it. limit_bytes as above.
+ * Returns OK, ENOTFOUND, EIO (also: not a regular file), ELIMIT. */
+setsuna_status sn_file_open(const char *path, size_t limit_bytes, int *fd_out, struct stat *st, setsuna_error *err);
+
+/* Opens `name` beneath folder `dir`: no "..", no absolute name, no symlink anywhere on the way, a regular file with
+ * one link only (openat2 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS). A name that came with a NUL inside is for the caller
+ * to refuse. Returns OK, ENOTFOUND, EIO, EMODEL (name not allowed); the results as of sn_file_open. */
+setsuna_status sn_file_open_beneath(const char *dir, const char *name, int *fd_out, struct stat *st,
+                                    setsuna_error *err);
 
 /* Reads exactly size bytes at offset of an open file. Returns OK or EIO (also when the file has become shorter). */
 setsuna_status sn_file_pread(int fd, void *dst, size_t size, uint64_t offset, const char *path, setsuna_error *err);
 
-/* Reads [offset, offset + size) of `name` beneath folder `dir`: no "..", no absolute name, no symlink anywhere on
- * the way, a regular file with one link only (openat2 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS). size 0 means to the end.
- * A name that came with a NUL inside is for the caller to refuse. Owns as sn_file_read. Returns OK, ENOTFOUND, EIO,
- * ENOMEM, EMODEL (name not allowed, or range outside the file); *out untouched on failure. */
-setsuna_status sn_file_read_beneath(const char *dir, const char *name, uint64_t offset, uint64_t size, sn_bytes *out,
-                                    setsuna_error *err);
-
-/* Copies size bytes. Returns OK or ENOMEM. */
-setsuna_status sn_bytes_copy(const void *data, size_t size, sn_bytes *out, setsuna_error *err);
-
 void sn_bytes_fini(sn_bytes *b);
-
-/* Tells the kernel that the whole pages inside [begin, begin + size) are not needed any more: their memory is
- * returned and they read as zeros from now on. */
-void sn_bytes_release(const void *begin, size_t size);
 
 /* Writes size bytes to path: to a temporary file beside it, then renamed over it. On failure no file and no
  * temporary is left, and an existing file is untouched. Returns OK, ENOTFOUND (no such folder), EIO, ENOMEM. */

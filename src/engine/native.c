@@ -1,19 +1,14 @@
 /* The native engine: import, plan on demand, execute. */
 #include "engine/native.h"
-#include "base/file.h"
+#include "base/lazy_file.h"
 #include "engine/engine_impl.h"
 #include "passes/expand_gradient.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 typedef struct native_model {
     sn_model base; /* first */
-    sn_bytes bytes;
-    int fd; /* of the model file, to read released weights again; -1 for models given as bytes */
-    struct timespec mtime;
-    off_t file_size;
+    sn_lazy_file file;
     sn_onnx_model *onnx;
     sn_plan_env env;
     bool env_ready;
@@ -27,32 +22,6 @@ typedef struct native_session {
     sn_exec *exec;
 } native_session;
 
-/* sn_pack_restore_fn: the bytes of a weight whose pages were given back. */
-static setsuna_status native_restore(void *ctx, const sn_const *c, setsuna_error *err)
-{
-    native_model *m = ctx;
-    struct stat st;
-    uintptr_t at = (uintptr_t)c->t.data, begin = (uintptr_t)m->bytes.data;
-    if (fstat(m->fd, &st) != 0 || st.st_size != m->file_size || st.st_mtim.tv_sec != m->mtime.tv_sec ||
-        st.st_mtim.tv_nsec != m->mtime.tv_nsec)
-        return sn_fail(err, SETSUNA_EIO, NULL, "the model file changed after it was loaded; load it again");
-    return sn_file_pread(m->fd, m->bytes.data + (at - begin), c->t.size_bytes, at - begin, "model file", err);
-}
-
-static setsuna_status native_read(native_model *m, const char *path, const void *data, size_t size, setsuna_error *err)
-{
-    if (path) {
-        SN_TRY(sn_file_read_keep(path, 0, &m->bytes, &m->fd, err));
-        struct stat st;
-        if (fstat(m->fd, &st) != 0)
-            return sn_fail(err, SETSUNA_EIO, path, "cannot stat the file");
-        m->mtime = st.st_mtim;
-        m->file_size = st.st_size;
-        return SETSUNA_OK;
-    }
-    return sn_bytes_copy(data, size, &m->bytes, err);
-}
-
 static setsuna_status native_parse(native_model *m, const char *path, const sn_model_options *o, setsuna_error *err)
 {
     char *dir = NULL;
@@ -63,7 +32,7 @@ static setsuna_status native_parse(native_model *m, const char *path, const sn_m
             return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
     }
     sn_onnx_options oo = {.allocator = o->allocator, .dir = dir, .limit_bytes = o->memory_limit_bytes};
-    setsuna_status status = sn_onnx_parse(m->bytes.data, m->bytes.size, &oo, &m->onnx, err);
+    setsuna_status status = sn_onnx_open(&m->file, &oo, &m->onnx, err);
     free(dir);
     return status;
 }
@@ -79,7 +48,7 @@ static void native_io(const sn_graph *g, const uint32_t *v, uint32_t n, sn_io *i
 static setsuna_status native_open_into(native_model *m, const char *path, const void *data, size_t size,
                                        const sn_model_options *o, setsuna_error *err)
 {
-    SN_TRY(native_read(m, path, data, size, err));
+    SN_TRY(path ? sn_lazy_file_open(path, 0, &m->file, err) : sn_lazy_file_of_bytes(data, size, &m->file, err));
     SN_TRY(native_parse(m, path, o, err));
     sn_graph *g = m->onnx->graph;
     SN_TRY(sn_expand_gradients(g, err));
@@ -92,7 +61,7 @@ static setsuna_status native_open_into(native_model *m, const char *path, const 
                            .memory_limit_bytes = o->memory_limit_bytes,
                            .bind_control = sn_control_bind,
                            .release_control = sn_control_release};
-    m->env.store = sn_pack_store_create(o->allocator, path ? native_restore : NULL, m);
+    m->env.store = sn_pack_store_create(o->allocator);
     m->module = sn_module_create(&m->env, g, NULL);
     m->io = sn_alloc_zero(o->allocator, ((size_t)g->n_input + g->n_output + 1) * sizeof *m->io);
     if (!m->env.store || !m->module || !m->io || pthread_mutex_init(&m->env.lock, NULL) != 0)
@@ -116,9 +85,7 @@ static void native_close(sn_model *model)
     if (m->env_ready)
         pthread_mutex_destroy(&m->env.lock);
     sn_onnx_destroy(m->onnx);
-    sn_bytes_fini(&m->bytes);
-    if (m->fd >= 0)
-        close(m->fd);
+    sn_lazy_file_fini(&m->file);
     sn_free(a, m->io);
     sn_free(a, m);
 }
@@ -151,7 +118,7 @@ static setsuna_status native_open(const char *path, const void *data, size_t siz
     if (!m)
         return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
     m->base.allocator = o->allocator;
-    m->fd = -1;
+    m->file.fd = -1;
     strcpy(m->base.engine, "native");
     setsuna_status status = native_open_into(m, path, data, size, o, err);
     if (status != SETSUNA_OK) {

@@ -15,6 +15,7 @@
 #define SN_GRAPH_GRAPH_H
 
 #include "base/alloc.h"
+#include "base/lazy_file.h"
 #include "base/status.h"
 #include "graph/tensor.h"
 #include <stdbool.h>
@@ -28,11 +29,13 @@ enum { SN_NODES_MAX = 1000000, SN_NAME_MAX = 1024, SN_SUBGRAPH_DEPTH_MAX = 32, S
 /* A constant tensor. data is borrowed from the model's bytes or the graph's arena, and MAY BE MISALIGNED
  * for its type (protobuf packs without padding): read through memcpy or sn_tensor_get_*, or let the plan make an
  * aligned copy. uid names the contents: two constants with one uid have equal bytes, so packed forms are shared
- * between plans. */
+ * between plans.
+ * Where file is set, the bytes are still in it: data only names the place, and sn_const_read gets them. That is so for
+ * constants above 64 KiB only. */
 typedef struct sn_const {
     setsuna_tensor t;
     uint64_t uid;
-    bool releasable; /* data lies in the model's own bytes and may be given back once packed */
+    const sn_lazy_file *file; /* NULL: data is readable */
 } sn_const;
 
 typedef struct sn_value {
@@ -115,6 +118,9 @@ uint32_t sn_graph_add_const(sn_graph *g, const char *name, const setsuna_tensor 
 
 /* The uid of a constant from its type, shape and bytes. */
 uint64_t sn_const_uid(const setsuna_tensor *t);
+
+/* Copies a constant's bytes to dst, wherever they are. Thread-safe. Returns OK or EIO. */
+setsuna_status sn_const_read(const sn_const *c, void *dst, setsuna_error *err);
 
 /* Adds a node; in and out are copied. The pointer is valid until the next node is added. NULL: out of memory. */
 sn_node *sn_graph_add_node(sn_graph *g, const char *domain, const char *op, int32_t opset, const char *name,

@@ -170,23 +170,18 @@ static setsuna_status conv_run_f64(const sn_step *s, sn_run *r)
 
 /* ---- plan time ----------------------------------------------------------------------------------- */
 
-typedef struct conv_pack {
-    const conv_param *p;
-    const char *w;
-} conv_pack;
-
-static void conv_pack_rows(void *dst, const void *arg)
+static void conv_pack_rows(void *dst, const void *const *source, const void *arg)
 {
-    const conv_pack *x = arg;
-    sn_gemm_f32_pack_b(&x->p->table, x->p->k, x->p->geometry.oc, x->w, 1, x->p->k, 1, dst);
+    const conv_param *p = arg;
+    sn_gemm_f32_pack_b(&p->table, p->k, p->geometry.oc, source[0], 1, p->k, 1, dst);
 }
 
-static void conv_pack_columns(void *dst, const void *arg)
+static void conv_pack_columns(void *dst, const void *const *source, const void *arg)
 {
-    const conv_pack *x = arg;
-    size_t row_bytes = (size_t)x->p->k * sizeof(float);
-    for (int64_t o = 0; o < x->p->geometry.oc; o++)
-        memcpy((float *)dst + o * x->p->w_row, x->w + (size_t)o * row_bytes, row_bytes);
+    const conv_param *p = arg;
+    size_t row_bytes = (size_t)p->k * sizeof(float);
+    for (int64_t o = 0; o < p->geometry.oc; o++)
+        memcpy((float *)dst + o * p->w_row, (const char *)source[0] + (size_t)o * row_bytes, row_bytes);
 }
 
 /* Rows of w that are a multiple of 2 KiB apart would evict each other from L1. */
@@ -215,10 +210,9 @@ static setsuna_status conv_bind_columns(sn_op_ctx *c, sn_step *s, conv_param *p)
     p->w_row = p->k + 16;
     if (!sn_mul_size((size_t)p->geometry.oc, (size_t)p->w_row * sizeof(float), &size))
         return sn_op_fail(c, SETSUNA_ELIMIT, "the weights are too large");
-    conv_pack x = {p, w->t.data};
     const void *packed;
     SN_TRY(sn_op_pack(c, sn_hash_u64(sn_hash_u64(sn_hash_str(0, "conv_padded_rows"), w->uid), (uint64_t)p->k), size,
-                      conv_pack_columns, &x, &w, 1, &packed));
+                      conv_pack_columns, p, &w, 1, &packed));
     p->w = packed;
     return SETSUNA_OK;
 }
@@ -226,7 +220,6 @@ static setsuna_status conv_bind_columns(sn_op_ctx *c, sn_step *s, conv_param *p)
 static setsuna_status conv_bind_rows(sn_op_ctx *c, sn_step *s, conv_param *p)
 {
     const sn_const *w = c->in[1].cst;
-    conv_pack x = {p, w->t.data};
     size_t size, rows, y;
     if (!sn_mul_size((size_t)p->k, ((size_t)p->geometry.oc + SN_GEMM_NR_MAX) * sizeof(float), &size) ||
         !sn_mul_size((size_t)p->k + 1, CONV_ROWS_PIXELS_MAX * sizeof(float), &rows) ||
@@ -236,7 +229,7 @@ static setsuna_status conv_bind_rows(sn_op_ctx *c, sn_step *s, conv_param *p)
     uint64_t key = sn_hash_u64(sn_hash_u64(sn_hash_str(0, "conv_panels"), w->uid), (uint64_t)p->table.nr);
     key = sn_hash_u64(key, (uint64_t)p->k);
     const void *packed;
-    SN_TRY(sn_op_pack(c, key, size, conv_pack_rows, &x, &w, 1, &packed));
+    SN_TRY(sn_op_pack(c, key, size, conv_pack_rows, p, &w, 1, &packed));
     p->w = packed;
     const sn_gemm g = {.m = p->pixels, .n = p->geometry.oc, .k = p->k, .a_row = p->k, .a_col = 1, .b_packed = p->w};
     s->run = conv_run_rows;

@@ -189,20 +189,21 @@ static setsuna_status conv_blocked_infer(sn_op_ctx *c)
 typedef struct conv_blocked_pack {
     const sn_conv *conv;
     const sn_conv_table *table;
-    sn_conv_weights weights;
-    const void *bias;
 } conv_blocked_pack;
 
-static void conv_blocked_fill_weights(void *dst, const void *arg)
+static void conv_blocked_fill_weights(void *dst, const void *const *source, const void *arg)
 {
     const conv_blocked_pack *p = arg;
-    (p->conv->winograd ? p->table->pack_winograd : sn_conv_pack_weights)(p->conv, &p->weights, dst);
+    const sn_conv_spec *s = &p->conv->s;
+    int64_t taps = s->kh * s->kw;
+    const sn_conv_weights from = {source[0], source[1], s->ic / s->group * taps, taps, 1};
+    (p->conv->winograd ? p->table->pack_winograd : sn_conv_pack_weights)(p->conv, &from, dst);
 }
 
-static void conv_blocked_fill_bias(void *dst, const void *arg)
+static void conv_blocked_fill_bias(void *dst, const void *const *source, const void *arg)
 {
     const conv_blocked_pack *p = arg;
-    sn_conv_pack_bias(p->conv, p->bias, dst);
+    sn_conv_pack_bias(p->conv, source[0], dst);
 }
 
 static setsuna_status conv_blocked_pack_all(sn_op_ctx *c, conv_blocked_param *p)
@@ -213,8 +214,7 @@ static setsuna_status conv_blocked_pack_all(sn_op_ctx *c, conv_blocked_param *p)
     const sn_const *b = sn_op_has(c, CONV_BLOCKED_B) ? c->in[CONV_BLOCKED_B].cst : NULL;
     const sn_const *f = sn_op_has(c, CONV_BLOCKED_S) ? c->in[CONV_BLOCKED_S].cst : NULL;
     int64_t taps = s->kh * s->kw;
-    conv_blocked_pack from = {
-        cv, &p->table, {w->t.data, f ? f->t.data : NULL, s->ic / s->group * taps, taps, 1}, b ? b->t.data : NULL};
+    conv_blocked_pack from = {cv, &p->table};
     uint64_t key = sn_hash_u64(sn_hash_str(0, "conv_bundles"), w->uid);
     const int64_t layout[] = {cv->winograd, s->ic, s->oc, taps, s->group, cv->x_lanes, cv->limits.block, cv->n_bundle};
     key = sn_hash_u64(key, f ? f->uid : 0);

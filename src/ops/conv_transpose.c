@@ -173,20 +173,14 @@ static setsuna_status conv_transpose_run_f64(const sn_step *s, sn_run *r)
 
 /* ---- plan time ----------------------------------------------------------------------------------- */
 
-typedef struct conv_transpose_pack {
-    const conv_transpose_param *p;
-    const char *w;
-} conv_transpose_pack;
-
-static void conv_transpose_pack_fill(void *dst, const void *arg)
+static void conv_transpose_pack_fill(void *dst, const void *const *source, const void *arg)
 {
-    const conv_transpose_pack *x = arg;
-    const conv_transpose_param *p = x->p;
+    const conv_transpose_param *p = arg;
     int64_t rows = p->geometry.oc / p->geometry.group * p->taps, ipg = p->geometry.ic / p->geometry.group;
     for (int64_t i = 0; i < p->geometry.ic; i++)
         for (int64_t j = 0; j < rows; j++)
             memcpy((float *)dst + (i / ipg * rows + j) * p->w_row + i % ipg,
-                   x->w + (i * rows + j) * (int64_t)sizeof(float), sizeof(float));
+                   (const char *)source[0] + (i * rows + j) * (int64_t)sizeof(float), sizeof(float));
 }
 
 static setsuna_status conv_transpose_bind_f32(sn_op_ctx *c, sn_step *s, conv_transpose_param *p)
@@ -201,11 +195,10 @@ static setsuna_status conv_transpose_bind_f32(sn_op_ctx *c, sn_step *s, conv_tra
         p->w_row = ipg + (ipg % 512 ? 0 : 16); /* rows a multiple of 2 KiB apart would evict each other from L1 */
         if (!sn_mul_size(rows, (size_t)p->w_row * sizeof(float), &size))
             return sn_op_fail(c, SETSUNA_ELIMIT, "the weights are too large");
-        conv_transpose_pack x = {p, w->t.data};
         uint64_t key = sn_hash_u64(sn_hash_u64(sn_hash_str(0, "conv_transpose_rows"), w->uid), (uint64_t)ipg);
         const void *packed;
         key = sn_hash_u64(key, rows);
-        SN_TRY(sn_op_pack(c, key, size, conv_transpose_pack_fill, &x, &w, 1, &packed));
+        SN_TRY(sn_op_pack(c, key, size, conv_transpose_pack_fill, p, &w, 1, &packed));
         p->w = packed;
     }
     const sn_gemm m = {.m = p->chunk * p->taps,

@@ -75,39 +75,35 @@ static setsuna_status conv_up_infer(sn_op_ctx *c)
 
 typedef struct conv_up_pack {
     const conv_up_param *p;
-    const void *w, *bias, *factor; /* the latter two with an element for each output of the convolution */
+    float *wide; /* one element for each output of the convolution */
 } conv_up_pack;
 
-static void conv_up_fill_weights(void *dst, const void *arg)
+/* A vector of one element a map, or NULL; when spread each is repeated for all taps. */
+static const void *conv_up_vector(const conv_up_pack *k, const char *v)
+{
+    if (!v || !k->p->spread)
+        return v;
+    for (int64_t i = 0; i < k->p->conv.s.oc; i++)
+        memcpy(&k->wide[i], v + i / k->p->taps * 4, sizeof *k->wide);
+    return k->wide;
+}
+
+static void conv_up_fill_weights(void *dst, const void *const *source, const void *arg)
 {
     const conv_up_pack *k = arg;
     const conv_up_param *p = k->p;
+    const void *factor = conv_up_vector(k, source[1]);
     int64_t row = p->maps * p->taps;
     for (int64_t t = 0; t < (p->spread ? 1 : p->taps); t++) {
-        sn_conv_weights from = {(const char *)k->w + t * 4, k->factor, p->spread ? 1 : p->taps, row, 1};
+        sn_conv_weights from = {(const char *)source[0] + t * 4, factor, p->spread ? 1 : p->taps, row, 1};
         sn_conv_pack_weights(&p->conv, &from, (float *)dst + (size_t)t * sn_conv_weights_size(&p->conv));
     }
 }
 
-static void conv_up_fill_bias(void *dst, const void *arg)
+static void conv_up_fill_bias(void *dst, const void *const *source, const void *arg)
 {
     const conv_up_pack *k = arg;
-    sn_conv_pack_bias(&k->p->conv, k->bias, dst);
-}
-
-/* A vector input, or NULL; when spread with each element repeated for all taps. */
-static setsuna_status conv_up_vector(sn_op_ctx *c, const conv_up_param *p, uint32_t i, const void **out)
-{
-    *out = sn_op_has(c, i) ? c->in[i].cst->t.data : NULL;
-    if (!*out || !p->spread)
-        return SETSUNA_OK;
-    float *wide = sn_op_param(c, (size_t)p->conv.s.oc * sizeof *wide);
-    if (!wide)
-        return SETSUNA_ENOMEM;
-    for (int64_t k = 0; k < p->conv.s.oc; k++)
-        memcpy(&wide[k], (const char *)*out + k / p->taps * 4, sizeof *wide);
-    *out = wide;
-    return SETSUNA_OK;
+    sn_conv_pack_bias(&k->p->conv, conv_up_vector(k, source[0]), dst);
 }
 
 static setsuna_status conv_up_pack_all(sn_op_ctx *c, conv_up_param *p)
@@ -116,9 +112,9 @@ static setsuna_status conv_up_pack_all(sn_op_ctx *c, conv_up_param *p)
     const sn_const *w = c->in[CONV_BLOCKED_W].cst;
     const sn_const *b = sn_op_has(c, CONV_BLOCKED_B) ? c->in[CONV_BLOCKED_B].cst : NULL;
     const sn_const *f = sn_op_has(c, CONV_BLOCKED_S) ? c->in[CONV_BLOCKED_S].cst : NULL;
-    conv_up_pack from = {.p = p, .w = w->t.data};
-    SN_TRY(conv_up_vector(c, p, CONV_BLOCKED_B, &from.bias));
-    SN_TRY(conv_up_vector(c, p, CONV_BLOCKED_S, &from.factor));
+    conv_up_pack from = {p, p->spread ? sn_op_param(c, (size_t)cv->s.oc * sizeof(float)) : NULL};
+    if (p->spread && !from.wide)
+        return SETSUNA_ENOMEM;
     size_t images = p->spread ? 1 : (size_t)p->taps;
     uint64_t layout[] = {(uint64_t)cv->limits.block, (uint64_t)cv->n_bundle, p->spread, (uint64_t)p->taps,
                          (uint64_t)p->maps};

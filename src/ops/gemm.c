@@ -197,24 +197,23 @@ static setsuna_status gemm_infer(sn_op_ctx *c)
 
 typedef struct gemm_pack {
     const gemm_param *p;
-    const char *b;
     int64_t n_matrix, packed; /* matrices of b and floats of each when packed */
 } gemm_pack;
 
-static void gemm_pack_fill(void *dst, const void *arg)
+static void gemm_pack_fill(void *dst, const void *const *source, const void *arg)
 {
     const gemm_pack *x = arg;
     const sn_gemm *g = &x->p->g;
     for (int64_t i = 0; i < x->n_matrix; i++)
-        sn_gemm_f32_pack_b(&x->p->table, g->k, g->n, x->b + i * g->k * g->n * (int64_t)sizeof(float), g->b_row,
-                           g->b_col, g->alpha, (float *)dst + i * x->packed);
+        sn_gemm_f32_pack_b(&x->p->table, g->k, g->n, (const char *)source[0] + i * g->k * g->n * (int64_t)sizeof(float),
+                           g->b_row, g->b_col, g->alpha, (float *)dst + i * x->packed);
 }
 
 static setsuna_status gemm_bind_packed(sn_op_ctx *c, gemm_param *p)
 {
     const sn_const *b = c->in[1].cst;
     int64_t nb, one = p->g.k * p->g.n;
-    gemm_pack x = {.p = p, .b = b->t.data};
+    gemm_pack x = {.p = p};
     size_t size;
     if (!one || !sn_shape_numel(&c->in[1].shape, &nb))
         return SETSUNA_OK; /* nothing to pack: k or n is 0 */

@@ -15,6 +15,7 @@
 #include "base/pool.h"
 #include "base/precision.h"
 #include "graph/graph.h"
+#include "ops/pack_store.h"
 
 enum { SN_OP_IN_MAX = 64, SN_OP_OUT_MAX = 64 }; /* formal inputs and outputs of one node; Concat, Sum, Split... */
 
@@ -53,7 +54,7 @@ struct sn_op_ctx {
     sn_precision precision;
     uint32_t n_threads; /* threads a step may use */
     sn_arena *arena;    /* plan lifetime: parameters */
-    struct sn_pack_store *store;
+    sn_pack_store *store;
     uint32_t need;   /* with SN_INFER_NEED_VALUE: index of the input */
     uint64_t packed; /* set by sn_op_pack: inputs whose bytes run does not read, bit i for input i */
     setsuna_error *err;
@@ -151,12 +152,11 @@ setsuna_status sn_bind_copy(sn_op_ctx *c, sn_step *s);
 void *sn_op_param(sn_op_ctx *c, size_t size_bytes);
 
 /* Constants in a kernel's own layout, shared by all plans of a model: the bytes with this key are made once by
- * fill(dst, arg) and live until the model is closed. dst is SN_ALIGN-aligned, zeroed, size_bytes long.
+ * fill and live until the model is closed.
  * key must name the layout and everything fill reads: sn_hash_u64(sn_hash_str(0, "conv_nchw16c"), cst->uid), ...
- * source: the constants that fill reads (n_source, entries may be NULL). Those that are inputs of this node count as
- * consumed: run must not read them (sn_in gives NULL), and the model gives their memory back when nothing else needs
- * it. Returns OK (*out is borrowed), ENOMEM, EIO. */
-typedef void sn_pack_fn(void *dst, const void *arg);
+ * source: the constants that fill reads (n_source <= SN_PACK_SOURCES_MAX, entries may be NULL). Those that are inputs
+ * of this node count as consumed: run must not read them (sn_in gives NULL).
+ * Returns OK (*out is borrowed), ENOMEM, EIO. */
 setsuna_status sn_op_pack(sn_op_ctx *c, uint64_t key, size_t size_bytes, sn_pack_fn *fill, const void *arg,
                           const sn_const *const *source, uint32_t n_source, const void **out);
 

@@ -1,22 +1,16 @@
 #include "ops/pack_store.h"
 #include "base/checked.h"
-#include "base/file.h"
+#include "base/pages.h"
 #include "base/status.h"
 #include <pthread.h>
 #include <string.h>
 
 enum {
-    /* Below this a constant is not worth the system call. */
-    PACK_RELEASE_MIN_BYTES = 64 << 10,
     /* Entries are cut from slabs that double from the first size to the last: large enough for huge pages, and not
      * much larger than what a small model needs. What is not used of a slab is not touched. */
     PACK_SLAB_FIRST_BYTES = 256 << 10,
     PACK_SLAB_LAST_BYTES = 32 << 20
 };
-
-/* Originals are given back when their plan is complete, in one go: one by one is slower, because huge pages must be
- * split. From this much on they go at once all the same, so that large models are not held twice. */
-enum { PACK_EAGER_BYTES = 128 << 20 };
 
 typedef struct pack_entry {
     uint64_t key;
@@ -25,34 +19,28 @@ typedef struct pack_entry {
 } pack_entry;
 
 typedef struct pack_slab {
-    char *data;
+    char *data; /* sn_pages_alloc */
     size_t size, used;
 } pack_slab;
 
 struct sn_pack_store {
     const sn_allocator *allocator;
-    sn_pack_restore_fn *restore;
-    void *restore_ctx;
     pthread_mutex_t lock;
     pack_entry *entry;
     size_t n_entry, cap_entry;
     pack_slab *slab;
     size_t n_slab, cap_slab;
-    const sn_const **released;
-    size_t n_released, cap_released;
-    const void **pinned; /* data pointers */
-    size_t n_pinned, cap_pinned;
+    char *buffer; /* sn_pages_alloc: sources on their way from the file */
+    size_t buffer_size;
     size_t total;
 };
 
-sn_pack_store *sn_pack_store_create(const sn_allocator *a, sn_pack_restore_fn *restore, void *restore_ctx)
+sn_pack_store *sn_pack_store_create(const sn_allocator *a)
 {
     sn_pack_store *s = sn_alloc_zero(a, sizeof *s);
     if (!s)
         return NULL;
     s->allocator = a;
-    s->restore = restore;
-    s->restore_ctx = restore_ctx;
     if (pthread_mutex_init(&s->lock, NULL) != 0) {
         sn_free(a, s);
         return NULL;
@@ -60,32 +48,27 @@ sn_pack_store *sn_pack_store_create(const sn_allocator *a, sn_pack_restore_fn *r
     return s;
 }
 
+static void pack_drop_buffer(sn_pack_store *s)
+{
+    sn_pages_free(s->buffer, s->buffer_size);
+    s->buffer = NULL;
+    s->buffer_size = 0;
+}
+
 void sn_pack_store_destroy(sn_pack_store *s)
 {
     if (!s)
         return;
     for (size_t i = 0; i < s->n_slab; i++)
-        sn_free(s->allocator, s->slab[i].data);
+        sn_pages_free(s->slab[i].data, s->slab[i].size);
+    pack_drop_buffer(s);
     sn_free(s->allocator, s->slab);
     sn_free(s->allocator, s->entry);
-    sn_free(s->allocator, s->released);
-    sn_free(s->allocator, s->pinned);
     pthread_mutex_destroy(&s->lock);
     sn_free(s->allocator, s);
 }
 
-static setsuna_status pack_touch_locked(sn_pack_store *s, const sn_const *c, setsuna_error *err)
-{
-    for (size_t i = 0; i < s->n_released; i++)
-        if (s->released[i]->t.data == c->t.data) {
-            SN_TRY(s->restore(s->restore_ctx, c, err));
-            s->released[i] = s->released[--s->n_released];
-            return SETSUNA_OK;
-        }
-    return SETSUNA_OK;
-}
-
-/* SN_ALIGN-aligned and zeroed, from the last slab or a new one; NULL: out of memory. */
+/* SN_ALIGN-aligned and zero, from the last slab or a new one; NULL: out of memory. */
 static void *pack_alloc(sn_pack_store *s, size_t size_bytes)
 {
     size_t size;
@@ -98,7 +81,7 @@ static void *pack_alloc(sn_pack_store *s, size_t size_bytes)
         want = want < size ? size : want;
         if (!sn_grow(s->allocator, &s->slab, &s->cap_slab, s->n_slab + 1, sizeof *s->slab))
             return NULL;
-        char *data = sn_alloc(s->allocator, want);
+        char *data = sn_pages_alloc(want);
         if (!data)
             return NULL;
         last = &s->slab[s->n_slab++];
@@ -106,94 +89,76 @@ static void *pack_alloc(sn_pack_store *s, size_t size_bytes)
     }
     void *p = last->data + last->used;
     last->used += size;
-    memset(p, 0, size);
     return p;
 }
 
-static setsuna_status pack_get_locked(sn_pack_store *s, uint64_t key, size_t size_bytes,
-                                      void (*fill)(void *, const void *), const void *arg,
-                                      const sn_const *const *source, uint32_t n_source, const void **out,
-                                      setsuna_error *err)
+/* The bytes of the sources, those that are in a file by way of the buffer. */
+static setsuna_status pack_sources(sn_pack_store *s, const sn_const *const *source, uint32_t n_source,
+                                   const void **bytes, setsuna_error *err)
 {
+    size_t at[SN_PACK_SOURCES_MAX], need = 0;
+    for (uint32_t i = 0; i < n_source; i++) {
+        at[i] = need;
+        bytes[i] = source[i] ? source[i]->t.data : NULL;
+        if (source[i] && source[i]->file &&
+            (!sn_add_size(need, source[i]->t.size_bytes, &need) || !sn_align_size(need, SN_ALIGN, &need)))
+            return sn_fail(err, SETSUNA_ELIMIT, NULL, "the weights are too large");
+    }
+    if (need > s->buffer_size) {
+        pack_drop_buffer(s);
+        s->buffer = sn_pages_alloc(need);
+        if (!s->buffer)
+            return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for %zu bytes of weights", need);
+        s->buffer_size = need;
+    }
+    for (uint32_t i = 0; i < n_source; i++)
+        if (source[i] && source[i]->file) {
+            SN_TRY(sn_const_read(source[i], s->buffer + at[i], err));
+            bytes[i] = s->buffer + at[i];
+        }
+    return SETSUNA_OK;
+}
+
+static setsuna_status pack_get_locked(sn_pack_store *s, uint64_t key, size_t size_bytes, sn_pack_fn *fill,
+                                      const void *arg, const sn_const *const *source, uint32_t n_source,
+                                      const void **out, setsuna_error *err)
+{
+    const void *bytes[SN_PACK_SOURCES_MAX];
     for (size_t i = 0; i < s->n_entry; i++)
         if (s->entry[i].key == key && s->entry[i].size == size_bytes) {
             *out = s->entry[i].data;
             return SETSUNA_OK;
         }
-    for (uint32_t i = 0; i < n_source; i++)
-        if (source[i])
-            SN_TRY(pack_touch_locked(s, source[i], err));
+    if (fill)
+        SN_TRY(pack_sources(s, source, n_source, bytes, err));
     void *data = NULL;
     if (sn_grow(s->allocator, &s->entry, &s->cap_entry, s->n_entry + 1, sizeof *s->entry))
         data = pack_alloc(s, size_bytes);
     if (!data)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for %zu bytes of packed weights", size_bytes);
-    fill(data, arg);
+    if (fill)
+        fill(data, bytes, arg);
+    else
+        SN_TRY(sn_const_read(source[0], data, err));
     s->entry[s->n_entry++] = (pack_entry){key, size_bytes, data};
     s->total += size_bytes;
     *out = data;
     return SETSUNA_OK;
 }
 
-setsuna_status sn_pack_store_get(sn_pack_store *s, uint64_t key, size_t size_bytes, void (*fill)(void *, const void *),
-                                 const void *arg, const sn_const *const *source, uint32_t n_source, const void **out,
-                                 setsuna_error *err)
+setsuna_status sn_pack_store_get(sn_pack_store *s, uint64_t key, size_t size_bytes, sn_pack_fn *fill, const void *arg,
+                                 const sn_const *const *source, uint32_t n_source, const void **out, setsuna_error *err)
 {
     pthread_mutex_lock(&s->lock);
     setsuna_status status = pack_get_locked(s, key, size_bytes, fill, arg, source, n_source, out, err);
     pthread_mutex_unlock(&s->lock);
-    for (uint32_t i = 0; status == SETSUNA_OK && s->total > PACK_EAGER_BYTES && i < n_source; i++)
-        if (source[i])
-            sn_pack_store_release(s, source[i]);
     return status;
 }
 
-setsuna_status sn_pack_store_touch(sn_pack_store *s, const sn_const *c, setsuna_error *err)
+void sn_pack_store_settle(sn_pack_store *s)
 {
-    if (!c->releasable)
-        return SETSUNA_OK;
     pthread_mutex_lock(&s->lock);
-    setsuna_status status = pack_touch_locked(s, c, err);
-    pthread_mutex_unlock(&s->lock);
-    return status;
-}
-
-static bool pack_is_pinned(const sn_pack_store *s, const void *data)
-{
-    for (size_t i = 0; i < s->n_pinned; i++)
-        if (s->pinned[i] == data)
-            return true;
-    return false;
-}
-
-setsuna_status sn_pack_store_pin(sn_pack_store *s, const sn_const *c, setsuna_error *err)
-{
-    if (!c->releasable || !s->restore)
-        return SETSUNA_OK;
-    pthread_mutex_lock(&s->lock);
-    setsuna_status status = pack_touch_locked(s, c, err);
-    if (status == SETSUNA_OK && !pack_is_pinned(s, c->t.data)) {
-        if (sn_grow(s->allocator, &s->pinned, &s->cap_pinned, s->n_pinned + 1, sizeof *s->pinned))
-            s->pinned[s->n_pinned++] = c->t.data;
-        else
-            status = SETSUNA_ENOMEM;
-    }
-    pthread_mutex_unlock(&s->lock);
-    return status;
-}
-
-void sn_pack_store_release(sn_pack_store *s, const sn_const *c)
-{
-    if (!c->releasable || !s->restore || c->t.size_bytes < PACK_RELEASE_MIN_BYTES)
-        return;
-    pthread_mutex_lock(&s->lock);
-    bool known = pack_is_pinned(s, c->t.data);
-    for (size_t i = 0; i < s->n_released; i++)
-        known |= s->released[i]->t.data == c->t.data;
-    if (!known && sn_grow(s->allocator, &s->released, &s->cap_released, s->n_released + 1, sizeof *s->released)) {
-        s->released[s->n_released++] = c;
-        sn_bytes_release(c->t.data, c->t.size_bytes);
-    }
+    pack_drop_buffer(s);
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -45,16 +45,11 @@ static void rnn_pack_dir(const rnn_param *p, int64_t dir, const char *w, const c
                            1, out + p->w_size + p->r_size);
 }
 
-typedef struct rnn_pack {
-    const rnn_param *p;
-    const char *w, *r;
-} rnn_pack;
-
-static void rnn_pack_fill(void *dst, const void *arg)
+static void rnn_pack_fill(void *dst, const void *const *source, const void *arg)
 {
-    const rnn_pack *x = arg;
-    for (int32_t d = 0; d < x->p->a.dirs; d++)
-        rnn_pack_dir(x->p, d, x->w, x->r, (float *)dst + d * x->p->packed_size);
+    const rnn_param *p = arg;
+    for (int32_t d = 0; d < p->a.dirs; d++)
+        rnn_pack_dir(p, d, source[0], source[1], (float *)dst + d * p->packed_size);
 }
 
 /* ---- run time ------------------------------------------------------------------------------------ */
@@ -421,11 +416,10 @@ static setsuna_status rnn_bind_fast(sn_op_ctx *c, sn_step *s, rnn_param *p)
         return SETSUNA_ENOMEM;
     if (!constant)
         return SETSUNA_OK;
-    rnn_pack x = {p, w->t.data, r->t.data};
     uint64_t key = sn_hash_u64(sn_hash_u64(sn_hash_str(0, "rnn_panels"), w->uid), r->uid);
     key = sn_hash_u64(sn_hash_u64(key, (uint64_t)p->gemm.nr << 32 | (uint64_t)p->a.kind), (uint64_t)p->a.input);
     const void *packed;
-    SN_TRY(sn_op_pack(c, key, size, rnn_pack_fill, &x, source, 2, &packed));
+    SN_TRY(sn_op_pack(c, key, size, rnn_pack_fill, p, source, 2, &packed));
     p->packed = packed;
     return SETSUNA_OK;
 }

@@ -72,17 +72,16 @@ static setsuna_status fold_prepare(sn_build *b, const sn_node *n, bool dynamic, 
         const sn_const *c = n->in[i] == SN_NONE ? NULL : b->graph->value[n->in[i]].cst;
         if (!c)
             continue; /* absent, or the input of Shape and Size, which is not read */
-        SN_TRY(sn_pack_store_touch(b->env->store, c, b->err));
         size_t align = setsuna_dtype_size(c->t.dtype);
         f->desc[i] = c->t;
         f->slot[i] = c->t.data;
         if (align > 8)
             align = 8;
-        if (align && (uintptr_t)c->t.data % align) {
+        if (c->file || (align && (uintptr_t)c->t.data % align)) {
             f->slot[i] = sn_arena_alloc_wide(b->scratch, c->t.size_bytes);
             if (!f->slot[i])
                 return SETSUNA_ENOMEM;
-            memcpy(f->slot[i], c->t.data, c->t.size_bytes);
+            SN_TRY(sn_const_read(c, f->slot[i], b->err));
         }
     }
     for (uint32_t i = 0; i < n->n_out; i++) {

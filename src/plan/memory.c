@@ -205,35 +205,20 @@ static setsuna_status mem_arena(mem *m, size_t *offset_of)
     return SETSUNA_OK;
 }
 
-typedef struct mem_copy {
-    const void *from;
-    size_t bytes;
-} mem_copy;
-
-static void mem_fill_copy(void *dst, const void *arg)
-{
-    const mem_copy *c = arg;
-    if (c->bytes)
-        memcpy(dst, c->from, c->bytes);
-}
-
-/* Constants that a step reads in place must be aligned for their type; what protobuf misaligned is copied once per
- * model, and the original given back. */
+/* Constants that a step reads in place must be there, and aligned for their type: what protobuf misaligned and what is
+ * still in the file is copied once per model. */
 static setsuna_status mem_const_data(mem *m, const sn_const *c, const void **out)
 {
     sn_pack_store *store = m->b->env->store;
     size_t align = setsuna_dtype_size(c->t.dtype);
     if (align > 8)
         align = 8;
-    if (align < 2 || (uintptr_t)c->t.data % align == 0) {
+    if (!c->file && (align < 2 || (uintptr_t)c->t.data % align == 0)) {
         *out = c->t.data;
-        return sn_pack_store_pin(store, c, m->b->err);
+        return SETSUNA_OK;
     }
-    mem_copy copy = {c->t.data, c->t.size_bytes};
     uint64_t key = sn_hash_u64(sn_hash_str(0, "aligned"), c->uid);
-    SN_TRY(sn_pack_store_get(store, key, c->t.size_bytes, mem_fill_copy, &copy, &c, 1, out, m->b->err));
-    sn_pack_store_release(store, c);
-    return SETSUNA_OK;
+    return sn_pack_store_get(store, key, c->t.size_bytes, NULL, NULL, &c, 1, out, m->b->err);
 }
 
 static setsuna_status mem_slot(mem *m, uint32_t v, const size_t *offset_of, const uint32_t *input_of)
@@ -299,22 +284,6 @@ static setsuna_status mem_slots(mem *m, const uint64_t *packed, const size_t *of
     return SETSUNA_OK;
 }
 
-/* Packed inputs that no step reads in place any more: their bytes go back. */
-static void mem_release_packed(mem *m, const sn_node *const *node, const bool *is_alias, size_t n_node,
-                               const uint64_t *packed)
-{
-    const sn_graph *g = m->b->graph;
-    size_t s = 0;
-    for (size_t i = 0; i < n_node; i++) {
-        if (is_alias[i])
-            continue;
-        for (uint32_t k = 0; k < node[i]->n_in && k < 64; k++)
-            if (packed[s] >> k & 1 && m->slot[node[i]->in[k]] == SN_NONE)
-                sn_pack_store_release(m->b->env->store, g->value[node[i]->in[k]].cst);
-        s++;
-    }
-}
-
 static setsuna_status mem_init(mem *m)
 {
     const sn_graph *g = m->b->graph;
@@ -364,6 +333,5 @@ setsuna_status sn_plan_memory(sn_build *b, sn_plan *plan, const sn_node *const *
     if (plan->n_slot)
         memcpy(slot, plan->slot, plan->n_slot * sizeof *slot);
     plan->slot = slot;
-    mem_release_packed(&m, node, is_alias, n_node, packed);
     return SETSUNA_OK;
 }

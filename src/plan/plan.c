@@ -263,7 +263,7 @@ static setsuna_status plan_make(sn_module *m, const setsuna_tensor *inputs, sn_p
     sn_build b = {.env = env, .err = err};
     b.arena = sn_arena_create(env->allocator);
     b.scratch = sn_arena_create(env->allocator);
-    b.folding = sn_pack_store_create(env->allocator, NULL, NULL);
+    b.folding = sn_pack_store_create(env->allocator);
     b.ctx = sn_alloc_zero(env->allocator, sizeof *b.ctx);
     sn_plan *plan = b.arena ? sn_arena_alloc(b.arena, sizeof *plan) : NULL;
     setsuna_status status = SETSUNA_ENOMEM;
@@ -282,6 +282,7 @@ static setsuna_status plan_make(sn_module *m, const setsuna_tensor *inputs, sn_p
     sn_free(env->allocator, b.sequence);
     sn_free(env->allocator, b.ctx);
     sn_pack_store_destroy(b.folding);
+    sn_pack_store_settle(env->store);
     sn_arena_destroy(b.scratch);
     if (status == SETSUNA_OK)
         *out = plan;

@@ -6,6 +6,7 @@
  *   hostile_onnx --write DIR   writes every model as DIR/NAME.onnx: the corpus of fuzz_onnx
  */
 #include "base/clock.h"
+#include "base/file.h"
 #include "onnx_drive.h"
 #include "onnx_write.h"
 #include <stdio.h>

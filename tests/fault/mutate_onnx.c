@@ -6,6 +6,7 @@
  * taken (with --all: every one). Each model is mutated in a child process of its own, so a crash is reported with the
  * model and the mutation; the sanitizer's report is on stderr.
  */
+#include "base/file.h"
 #include "onnx_drive.h"
 #include <errno.h>
 #include <glob.h>

@@ -82,16 +82,20 @@ static uint64_t onnx_place_hash(const sn_onnx_import *im, const sn_onnx_tensor *
     return sn_hash_u64(sn_hash_u64(h, im->size), (uint64_t)(at - im->data));
 }
 
-setsuna_status sn_onnx_const_make(sn_onnx_import *im, const sn_onnx_tensor *t, bool in_function, const sn_const **out)
+setsuna_status sn_onnx_const_make(sn_onnx_import *im, const sn_onnx_tensor *t, bool in_place, const sn_const **out)
 {
     sn_const *c = sn_arena_alloc(im->arena, sizeof *c);
     if (!c)
         return sn_fail(im->err, SETSUNA_ENOMEM, NULL, "out of memory");
     c->t = t->t;
-    bool small =
-        t->t.size_bytes <= SN_ONNX_RELEASABLE_BYTES && t->place != SN_ONNX_EXTERNAL && t->t.dtype != SETSUNA_STRING;
+    bool small = t->t.size_bytes <= SN_ONNX_HOLE_BYTES && t->place != SN_ONNX_EXTERNAL && t->t.dtype != SETSUNA_STRING;
     c->uid = small ? sn_const_uid(&t->t) : onnx_place_hash(im, t);
-    c->releasable = t->place == SN_ONNX_IN_FILE && !in_function && t->t.size_bytes >= SN_ONNX_RELEASABLE_BYTES;
+    if (t->place == SN_ONNX_IN_FILE && sn_onnx_is_hole(im, t->t.data)) {
+        if (in_place)
+            SN_TRY(sn_lazy_file_load(im->file, (size_t)((uint8_t *)t->t.data - im->data), t->t.size_bytes, im->err));
+        else
+            c->file = im->file;
+    }
     *out = c;
     if (t->place != SN_ONNX_EXTERNAL)
         return sn_onnx_check_memory(im);
@@ -99,7 +103,7 @@ setsuna_status sn_onnx_const_make(sn_onnx_import *im, const sn_onnx_tensor *t, b
         return sn_fail(im->err, SETSUNA_EUNSUPPORTED, NULL,
                        "tensor '%.*s' is in the file '%.*s', and models given as bytes may not refer to files",
                        SN_ONNX_TEXT(t->name), SN_ONNX_TEXT(t->location));
-    sn_onnx_external e = {.cst = c, .offset = t->offset};
+    sn_onnx_external e = {.cst = c, .offset = t->offset, .in_place = in_place};
     SN_TRY(sn_onnx_name_copy(im, "data file", t->location, &e.location));
     if (!sn_grow(im->allocator, &im->external, &im->cap_external, im->n_external + 1, sizeof e))
         return sn_fail(im->err, SETSUNA_ENOMEM, NULL, "out of memory");
@@ -296,13 +300,15 @@ static setsuna_status onnx_read_head(sn_onnx_import *im, sn_pb_bytes message, sn
 static setsuna_status onnx_import(sn_onnx_import *im)
 {
     sn_pb_bytes message = {im->data, im->size}, graph = {NULL, 0};
+    if (im->file)
+        SN_TRY(sn_onnx_holes_find(im));
     SN_TRY(onnx_read_head(im, message, &graph));
     SN_TRY(sn_onnx_graph_build(im, graph, &im->model->graph));
     return sn_onnx_external_load(im);
 }
 
-setsuna_status sn_onnx_parse(const uint8_t *data, size_t size, const sn_onnx_options *options, sn_onnx_model **out,
-                             setsuna_error *err)
+static setsuna_status onnx_import_all(sn_lazy_file *file, const uint8_t *data, size_t size,
+                                      const sn_onnx_options *options, sn_onnx_model **out, setsuna_error *err)
 {
     static const sn_onnx_options defaults = {NULL, NULL, 0};
     const sn_onnx_options *o = options ? options : &defaults;
@@ -321,6 +327,7 @@ setsuna_status sn_onnx_parse(const uint8_t *data, size_t size, const sn_onnx_opt
                          .limit_bytes = o->limit_bytes ? o->limit_bytes : onnx_limit_bytes,
                          .model = m,
                          .arena = arena,
+                         .file = file,
                          .data = data,
                          .size = size,
                          .secret = secret,
@@ -330,6 +337,7 @@ setsuna_status sn_onnx_parse(const uint8_t *data, size_t size, const sn_onnx_opt
     sn_onnx_names_fini(&im.function_by_name);
     sn_free(a, im.function);
     sn_free(a, im.external);
+    sn_free(a, im.hole);
     if (status != SETSUNA_OK) {
         sn_onnx_destroy(m);
         return status;
@@ -338,12 +346,23 @@ setsuna_status sn_onnx_parse(const uint8_t *data, size_t size, const sn_onnx_opt
     return SETSUNA_OK;
 }
 
+setsuna_status sn_onnx_parse(const uint8_t *data, size_t size, const sn_onnx_options *options, sn_onnx_model **out,
+                             setsuna_error *err)
+{
+    return onnx_import_all(NULL, data, size, options, out, err);
+}
+
+setsuna_status sn_onnx_open(sn_lazy_file *file, const sn_onnx_options *options, sn_onnx_model **out, setsuna_error *err)
+{
+    return onnx_import_all(file->fd >= 0 ? file : NULL, file->data, file->size, options, out, err);
+}
+
 void sn_onnx_destroy(sn_onnx_model *model)
 {
     if (!model)
         return;
     for (size_t i = 0; i < model->n_external; i++)
-        sn_bytes_fini(&model->external[i]);
+        sn_lazy_file_fini(&model->external[i]);
     sn_arena_destroy(model->arena);
     sn_free(model->allocator, model);
 }

@@ -13,13 +13,13 @@
 #ifndef SN_IMPORT_ONNX_ONNX_H
 #define SN_IMPORT_ONNX_ONNX_H
 
-#include "base/file.h"
+#include "base/lazy_file.h"
 #include "graph/graph.h"
 
 enum {
     SN_ONNX_OPSET_MAX = 21,
     SN_ONNX_ATTRS_MAX = 128,               /* attributes of one node; the richest standard operator has 20 */
-    SN_ONNX_RELEASABLE_BYTES = 64 << 10,   /* constants from here on are worth giving back, and are not hashed */
+    SN_ONNX_HOLE_BYTES = 64 << 10,         /* larger constants stay in the file, and are not hashed */
     SN_ONNX_INLINED_BYTES_MAX = 256 << 20, /* function bodies, counted once a call */
 };
 
@@ -47,7 +47,7 @@ typedef struct sn_onnx_model {
     size_t n_opset;
     const sn_onnx_property *metadata; /* metadata_props in the file's order */
     size_t n_metadata;
-    sn_bytes *external; /* Owns. External data files that constants point into */
+    sn_lazy_file *external; /* Owns. External data files that constants point into */
     size_t n_external;
     const sn_allocator *allocator;
 } sn_onnx_model;
@@ -55,13 +55,19 @@ typedef struct sn_onnx_model {
 /* data is borrowed and must outlive the model: constants point into it (misaligned, see sn_const). options may be NULL.
  *
  * uid of constants: up to 64 KiB a hash of type, shape and contents; above, a hash of type, shape and place in the
- * model (larger ones are not read). releasable: raw data of at least 64 KiB inside `data`, in no function body.
+ * model (larger ones are not read).
  * String tensors: data is an array of sn_text, size_bytes its size.
  *
  * Returns OK, EMODEL, EUNSUPPORTED (opset too new, sparse or 4- and 8-bit float types, inputs that are no tensors),
  * ELIMIT, ENOMEM, and for external data ENOTFOUND and EIO. */
 setsuna_status sn_onnx_parse(const uint8_t *data, size_t size, const sn_onnx_options *options, sn_onnx_model **out,
                              setsuna_error *err);
+
+/* As sn_onnx_parse, of a file of which nothing is loaded yet. file is borrowed and must outlive the model: constants
+ * above 64 KiB of raw data stay in it (sn_const.file). Returns as sn_onnx_parse, and EIO. */
+setsuna_status sn_onnx_open(sn_lazy_file *file, const sn_onnx_options *options, sn_onnx_model **out,
+                            setsuna_error *err);
+
 void sn_onnx_destroy(sn_onnx_model *model); /* NULL is fine */
 
 /* The value of a metadata property (the first of that key), borrowed from the model; NULL when there is none. */

@@ -148,18 +148,17 @@ static setsuna_status attr_read_strings(const sn_onnx_import *im, const sn_onnx_
     return SETSUNA_OK;
 }
 
-static setsuna_status attr_read_tensor(sn_onnx_import *im, const sn_onnx_attr_view *view, bool in_function,
-                                       sn_attr *out)
+static setsuna_status attr_read_tensor(sn_onnx_import *im, const sn_onnx_attr_view *view, bool in_place, sn_attr *out)
 {
     sn_pb_field f;
     sn_onnx_tensor t;
     SN_TRY(attr_find(im, view, ATTR_T, SN_PB_BYTES, &f));
     SN_TRY(sn_onnx_tensor_read(f.bytes, im->arena, &t, im->err));
     out->kind = SN_ATTR_TENSOR;
-    return sn_onnx_const_make(im, &t, in_function, &out->t);
+    return sn_onnx_const_make(im, &t, in_place, &out->t);
 }
 
-setsuna_status sn_onnx_attr_read(sn_onnx_import *im, const sn_onnx_attr_view *view, bool in_function, sn_attr *out)
+setsuna_status sn_onnx_attr_read(sn_onnx_import *im, const sn_onnx_attr_view *view, bool in_place, sn_attr *out)
 {
     sn_pb_field f;
     const void *list;
@@ -178,7 +177,7 @@ setsuna_status sn_onnx_attr_read(sn_onnx_import *im, const sn_onnx_attr_view *vi
         SN_TRY(attr_find(im, view, ATTR_S, SN_PB_BYTES, &f));
         out->kind = SN_ATTR_STRING;
         return attr_copy_text(im, f.bytes, &out->s);
-    case ATTR_TYPE_TENSOR: return attr_read_tensor(im, view, in_function, out);
+    case ATTR_TYPE_TENSOR: return attr_read_tensor(im, view, in_place, out);
     case SN_ONNX_ATTR_GRAPH: out->kind = SN_ATTR_GRAPH; return SETSUNA_OK;
     case ATTR_TYPE_FLOATS:
         SN_TRY(attr_read_list(im, view, ATTR_FLOATS, SN_PB_FIXED32, sizeof(float), &out->n, &list));

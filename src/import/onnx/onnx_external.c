@@ -1,5 +1,5 @@
 /* External data: constants whose bytes lie in files beside the model. They are only noted while the graph is built, so
- * that each file can be read once, and no further than the constants reach. */
+ * that each file is opened once. */
 #include "base/checked.h"
 #include "import/onnx/onnx_import.h"
 #include <string.h>
@@ -48,23 +48,37 @@ static setsuna_status external_measure(const sn_onnx_import *im, external_extent
     return SETSUNA_OK;
 }
 
+static setsuna_status external_open(const sn_onnx_import *im, const external_extent *x, sn_lazy_file *out)
+{
+    SN_TRY(sn_lazy_file_open_beneath(im->dir, x->location, out, im->err));
+    if (x->end > out->size)
+        return sn_fail(im->err, SETSUNA_EMODEL, x->location, "the model refers to %zu bytes, the file has %zu", x->end,
+                       out->size);
+    return SETSUNA_OK;
+}
+
 static setsuna_status external_read(sn_onnx_import *im, const external_extent *extent)
 {
     for (size_t i = 0; i < im->model->n_external; i++)
         if (extent[i].end)
-            SN_TRY(
-                sn_file_read_beneath(im->dir, extent[i].location, 0, extent[i].end, &im->model->external[i], im->err));
+            SN_TRY(external_open(im, &extent[i], &im->model->external[i]));
     for (size_t i = 0; i < im->n_external; i++) {
         sn_onnx_external *e = &im->external[i];
         setsuna_tensor *t = &e->cst->t;
         if (t->size_bytes == 0)
             continue;
-        t->data = im->model->external[e->file].data + e->offset;
+        sn_lazy_file *file = &im->model->external[e->file];
+        t->data = file->data + e->offset;
+        if (!e->in_place && t->size_bytes > SN_ONNX_HOLE_BYTES && t->dtype != SETSUNA_BOOL) {
+            e->cst->file = file;
+            continue;
+        }
+        SN_TRY(sn_lazy_file_load(file, e->offset, t->size_bytes, im->err));
         for (size_t k = 0; t->dtype == SETSUNA_BOOL && k < t->size_bytes; k++)
             if (((const uint8_t *)t->data)[k] > 1)
                 return sn_fail(im->err, SETSUNA_EMODEL, e->location, "byte %llu is neither 0 nor 1 but part of a bool",
                                (unsigned long long)(e->offset + k));
-        if (t->size_bytes <= SN_ONNX_RELEASABLE_BYTES)
+        if (t->size_bytes <= SN_ONNX_HOLE_BYTES)
             e->cst->uid = sn_const_uid(t);
     }
     return SETSUNA_OK;
@@ -85,6 +99,8 @@ setsuna_status sn_onnx_external_load(sn_onnx_import *im)
     im->model->external = sn_arena_array(im->arena, n, sizeof *im->model->external);
     if (!extent || !im->model->external)
         return sn_fail(im->err, SETSUNA_ENOMEM, NULL, "out of memory");
+    for (uint32_t i = 0; i < n; i++)
+        im->model->external[i].fd = -1;
     im->model->n_external = n;
     SN_TRY(external_measure(im, extent));
     return external_read(im, extent);

@@ -341,7 +341,7 @@ static setsuna_status graph_read_initializers(graph_builder *b, graph_frame *f)
         SN_TRY(sn_onnx_tensor_read(message, b->im->arena, &t, b->im->err));
         if (t.name.size == 0)
             return sn_fail(b->im->err, SETSUNA_EMODEL, NULL, "an initializer has no name");
-        SN_TRY(sn_onnx_const_make(b->im, &t, f->function_frame != SN_NONE, &c));
+        SN_TRY(sn_onnx_const_make(b->im, &t, false, &c));
         SN_TRY(graph_declare(b, f, t.name, &v));
         graph_set_const(f->g, v, c);
     }
@@ -870,7 +870,7 @@ static setsuna_status graph_constant(graph_builder *b, graph_frame *f, const gra
     sn_attr *a = sn_arena_alloc(im->arena, sizeof *a); /* scalars stay in it */
     if (!a)
         return graph_no_memory(b);
-    SN_TRY(sn_onnx_attr_read(im, &b->attr[0], f->function_frame != SN_NONE, a));
+    SN_TRY(sn_onnx_attr_read(im, &b->attr[0], false, a));
     const sn_const *c = NULL;
     setsuna_tensor t;
     if (graph_text_is(b->attr[0].name, "value") && a->kind == SN_ATTR_TENSOR) {
@@ -901,7 +901,7 @@ static setsuna_status graph_add_attrs(graph_builder *b, graph_frame *f, size_t i
     uint32_t n_sub = 0;
     for (size_t i = 0; i < n_attr; i++) {
         SN_TRY(sn_onnx_name_copy(im, "attribute", b->attr[i].name, &attr[i].name));
-        SN_TRY(sn_onnx_attr_read(im, &b->attr[i], f->function_frame != SN_NONE, &attr[i]));
+        SN_TRY(sn_onnx_attr_read(im, &b->attr[i], true, &attr[i]));
         if (attr[i].kind == SN_ATTR_GRAPH) {
             SN_TRY(graph_create(b, b->attr[i].graph, &attr[i].g));
             n_sub++;

@@ -55,10 +55,16 @@ typedef struct sn_onnx_function {
     size_t n_opset;
 } sn_onnx_function;
 
+/* Part of the model's file that was not loaded. */
+typedef struct sn_onnx_hole {
+    size_t offset, size;
+} sn_onnx_hole;
+
 typedef struct sn_onnx_external {
     sn_const *cst;
     const char *location;
     uint64_t offset;
+    bool in_place; /* its bytes must be loaded */
     uint32_t file; /* index into model->external, set by sn_onnx_external_load */
 } sn_onnx_external;
 
@@ -67,9 +73,12 @@ typedef struct sn_onnx_import {
     const char *dir;
     size_t limit_bytes;
     sn_onnx_model *model;
-    sn_arena *arena; /* the model's */
+    sn_arena *arena;    /* the model's */
+    sn_lazy_file *file; /* NULL: the model was given as bytes */
     const uint8_t *data;
     size_t size;
+    sn_onnx_hole *hole; /* Owns (allocator). In the order of the file */
+    size_t n_hole, cap_hole;
     uint64_t secret;            /* seeds tables of names */
     const sn_onnx_opset *opset; /* the model's imports */
     size_t n_opset;
@@ -95,12 +104,19 @@ sn_pb_bytes sn_onnx_domain(sn_pb_bytes domain);
 enum { SN_ONNX_FUNCTION_KEY_MAX = 3 * (SN_NAME_MAX + 1) };
 bool sn_onnx_function_key(sn_pb_bytes domain, sn_pb_bytes name, sn_pb_bytes overload, uint8_t *key, size_t *len_out);
 
-/* A sn_const for a tensor that was read: uid, releasable, and its place in the list of external data.
- * in_function: the same bytes may become several constants. Returns OK, EUNSUPPORTED (external data without a folder),
- * ELIMIT, ENOMEM. */
-setsuna_status sn_onnx_const_make(sn_onnx_import *im, const sn_onnx_tensor *t, bool in_function, const sn_const **out);
+/* A sn_const for a tensor that was read: uid, file, and its place in the list of external data. in_place: its bytes
+ * are loaded, should they be a hole. Returns OK, EUNSUPPORTED (external data without a folder), EIO, ELIMIT, ENOMEM. */
+setsuna_status sn_onnx_const_make(sn_onnx_import *im, const sn_onnx_tensor *t, bool in_place, const sn_const **out);
 
-/* Reads the files of all external constants, each once, and points the constants into them (onnx_external.c). */
+/* Loads im->file but for the contents of large tensors (onnx_holes.c). A malformed file is loaded whole.
+ * Returns OK, EIO, ENOMEM. */
+setsuna_status sn_onnx_holes_find(sn_onnx_import *im);
+
+/* A hole begins at data. */
+bool sn_onnx_is_hole(const sn_onnx_import *im, const void *data);
+
+/* Opens the files of all external constants, points the constants into them, and loads the small ones
+ * (onnx_external.c). */
 setsuna_status sn_onnx_external_load(sn_onnx_import *im);
 
 /* ---- attributes (onnx_attr.c) ---------------------------------------------------------------------- */
@@ -117,9 +133,9 @@ enum { SN_ONNX_ATTR_GRAPH = 5 };
 
 setsuna_status sn_onnx_attr_view_read(sn_pb_bytes message, sn_onnx_attr_view *out, setsuna_error *err);
 
-/* The value into *out (name excepted). A graph is left to the caller: out->g is NULL.
- * Returns OK, EMODEL, EUNSUPPORTED, ELIMIT, ENOMEM. */
-setsuna_status sn_onnx_attr_read(sn_onnx_import *im, const sn_onnx_attr_view *view, bool in_function, sn_attr *out);
+/* The value into *out (name excepted). A graph is left to the caller: out->g is NULL. in_place: see
+ * sn_onnx_const_make. Returns OK, EMODEL, EUNSUPPORTED, EIO, ELIMIT, ENOMEM. */
+setsuna_status sn_onnx_attr_read(sn_onnx_import *im, const sn_onnx_attr_view *view, bool in_place, sn_attr *out);
 
 /* ---- graphs (onnx_graph.c) ------------------------------------------------------------------------- */
 

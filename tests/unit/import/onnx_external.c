@@ -38,9 +38,9 @@ static int make_folder(void **state)
 static int drop_folder(void **state)
 {
     (void)state;
-    static const char *const file[] = {"secret.bin",     "model/weights.bin", "model/sub/more.bin",
-                                       "model/hard.bin", "model/hard2.bin",   "model/link.bin",
-                                       "model/up",       "model/side",        "model/fifo.bin"};
+    static const char *const file[] = {"secret.bin",      "model/weights.bin", "model/sub/more.bin", "model/hard.bin",
+                                       "model/hard2.bin", "model/link.bin",    "model/large.bin",    "model/up",
+                                       "model/side",      "model/fifo.bin"};
     for (size_t i = 0; i < sizeof file / sizeof file[0]; i++)
         unlink(file[i]);
     return rmdir("model/sub") || rmdir("model") || chdir("..") || rmdir(folder);
@@ -76,7 +76,7 @@ static pb_write model_of(pb_write tensor)
 
 static const sn_onnx_options in_folder = {.dir = "model"};
 
-static void test_data_is_read_once(void **state)
+static void test_files_are_opened_once(void **state)
 {
     (void)state;
     pb_write g = onnx_graph("main", "", "a,b,c,d");
@@ -88,14 +88,42 @@ static void test_data_is_read_once(void **state)
     if (i.status != SETSUNA_OK)
         fail_msg("%s", i.err.text);
     assert_int_equal(i.model->n_external, 3);
-    assert_int_equal(i.model->external[0].size, 96); /* no further than the constants reach */
+    assert_int_equal(i.model->external[0].size, 256);
     assert_int_equal(i.model->external[1].size, 64);
-    assert_int_equal(i.model->external[2].size, 3);
+    assert_int_equal(i.model->external[2].size, 256); /* another way to write the name is another file */
     const sn_const *a = sn_graph_const(i.g, value_of(i.g, "a")), *b = sn_graph_const(i.g, value_of(i.g, "b"));
     assert_int_equal(((uint8_t *)a->t.data)[15], 15);
     assert_true((uint8_t *)b->t.data == i.model->external[0].data + 64);
     assert_int_equal(((uint8_t *)b->t.data)[1], 1);
-    assert_true(a->uid != b->uid && !a->releasable);
+    assert_true(a->uid != b->uid && !a->file);
+    import_drop(&i);
+}
+
+/* Large constants stay in the file; those whose bytes the importer or an operator reads in place do not. */
+static void test_large_data_stays_in_the_file(void **state)
+{
+    (void)state;
+    enum { N = SN_ONNX_HOLE_BYTES + 1 };
+    write_file("model/large.bin", N + 1);
+    pb_write g = onnx_graph("main", "", "a,y");
+    pb_message(&g, 5, external("a", "large.bin", "1", NULL, N));
+    pb_write node = onnx_node("Attributed", "", "", "y");
+    pb_message(&node, 5, onnx_attr_tensor("value", external("b", "large.bin", "1", NULL, N)));
+    pb_message(&g, 1, node);
+    imported i = import_model(onnx_model(g), &in_folder);
+    if (i.status != SETSUNA_OK)
+        fail_msg("%s", i.err.text);
+    const sn_const *a = sn_graph_const(i.g, value_of(i.g, "a")), *b = i.g->node[0].attr[0].t;
+    assert_ptr_equal(a->file, &i.model->external[0]);
+    assert_null(b->file);
+    uint8_t *bytes = malloc(N);
+    assert_int_equal(sn_const_read(a, bytes, NULL), SETSUNA_OK);
+    assert_memory_equal(bytes, b->t.data, N);
+    for (int k = 0; k < N; k++)
+        assert_int_equal(bytes[k], (k + 1) & 0x3f);
+    write_file("model/large.bin", N); /* somebody else's change is noticed, and nothing crashes */
+    assert_int_equal(sn_const_read(a, bytes, NULL), SETSUNA_EIO);
+    free(bytes);
     import_drop(&i);
 }
 
@@ -188,7 +216,8 @@ static void test_models_given_as_bytes_have_no_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_data_is_read_once),
+        cmocka_unit_test(test_files_are_opened_once),
+        cmocka_unit_test(test_large_data_stays_in_the_file),
         cmocka_unit_test(test_paths_that_are_refused),
         cmocka_unit_test(test_ranges_that_are_refused),
         cmocka_unit_test(test_models_given_as_bytes_have_no_folder),

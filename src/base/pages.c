@@ -1,0 +1,47 @@
+#include "base/pages.h"
+#include "base/checked.h"
+#include <stdint.h>
+#include <sys/mman.h>
+
+enum { PAGE_BYTES = 4096, PAGE_HUGE_BYTES = 2 << 20 };
+
+static void *pages_map(size_t size_bytes, int flags)
+{
+    void *p = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void *sn_pages_alloc(size_t size_bytes)
+{
+    size_t mapped, whole;
+    if (size_bytes < 2 * PAGE_HUGE_BYTES)
+        return pages_map(size_bytes, 0);
+    size_t spare = PAGE_HUGE_BYTES - PAGE_BYTES;
+    if (!sn_align_size(size_bytes, PAGE_BYTES, &mapped) || !sn_add_size(mapped, spare, &whole))
+        return NULL;
+    char *p = pages_map(whole, 0);
+    if (!p)
+        return NULL;
+    size_t before = -(uintptr_t)p & (PAGE_HUGE_BYTES - 1);
+    if (before)
+        munmap(p, before);
+    if (before < spare)
+        munmap(p + before + mapped, spare - before);
+    p += before;
+    madvise(p, mapped, MADV_HUGEPAGE);
+    return p;
+}
+
+void *sn_pages_reserve(size_t size_bytes)
+{
+    void *p = pages_map(size_bytes, MAP_NORESERVE);
+    if (p)
+        madvise(p, size_bytes, MADV_NOHUGEPAGE);
+    return p;
+}
+
+void sn_pages_free(void *p, size_t size_bytes)
+{
+    if (p)
+        munmap(p, size_bytes);
+}
