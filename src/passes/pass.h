@@ -16,9 +16,9 @@
 
 typedef struct sn_pass_ctx {
     sn_cpu_level cpu; /* the level the plan is for */
-    sn_precision precision;
-    sn_arena *arena; /* scratch of this pass: use-def chains and the like; gone when the pass returns */
+    sn_arena *arena;  /* scratch of this pass: use-def chains and the like; gone when the pass returns */
     setsuna_error *err;
+    sn_precision precision;
 } sn_pass_ctx;
 
 typedef struct sn_pass {
