@@ -92,7 +92,8 @@ static bool narrow_wino_is_faster(const narrow_conv *c, int64_t b)
     double oc_full = ceil(oc / lanes) * lanes, weights = 4 * 36 * ic * oc_full;
     double products = 36 * ic * oc_full * tiles / (2 * lanes * 0.9);
     double transforms = tiles * (130 * ceil(ic / lanes) + 110 * ceil(oc / lanes));
-    double wino = fmax(products, weights / (weights < 2e6 ? 32 : 9)) + transforms + 0.3 * px * oc_full;
+    double fetch = weights < 2e6 ? 0 : weights / 12; /* in a network they come from memory each time */
+    double wino = products + fetch + transforms + 0.3 * px * oc_full;
     return wino < 9 * ic * oc_full * px / (4 * lanes * 0.93);
 }
 
