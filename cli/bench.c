@@ -73,6 +73,7 @@ typedef struct bench {
     bool warmup_auto, probe, json;
     sn_book book;
     uint64_t load_ns, first_ns, elapsed_ns;
+    uint64_t last; /* number of the last measured run */
 } bench;
 
 static volatile sig_atomic_t bench_interrupted;
@@ -136,6 +137,7 @@ static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err
         b->elapsed_ns = sn_now_ns() - begin;
         if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN)
             break;
+        b->last = i;
         sn_ledger_begin(&l, i);
         status = sn_workload_run(w, i, &l, err);
         if (b->probe) {
@@ -161,6 +163,24 @@ static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err
     return status;
 }
 
+static void bench_print_errors(const sn_bench_result *r, sn_sink *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < r->n_outputs; i++) {
+        const sn_bench_output *o = &r->outputs[i];
+        if (!o->has_error)
+            continue;
+        if (!any)
+            sn_sink_puts(out, "\nerror against f32\n");
+        any = true;
+        sn_sink_printf(out, "  %-24s max %.3g, %.3g of the largest value; rms %.3g of that of the values", o->name,
+                       o->error.max_abs, o->error.max_rel, o->error.rms_rel);
+        if (o->error.not_finite)
+            sn_sink_printf(out, "; %llu not finite in one of both", (unsigned long long)o->error.not_finite);
+        sn_sink_puts(out, "\n");
+    }
+}
+
 static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
 {
     sn_sink out;
@@ -174,8 +194,8 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     char load[SN_HUMAN_MAX], first[SN_HUMAN_MAX], rss[SN_HUMAN_MAX], rate[SN_HUMAN_MAX];
     sn_passport p;
     sn_passport_read(&p);
-    sn_sink_printf(&out, "%s on %s, %u thread%s, level %s\n", r->model, r->engine, r->threads,
-                   r->threads == 1 ? "" : "s", r->cpu_level);
+    sn_sink_printf(&out, "%s on %s, %u thread%s, level %s, %s\n", r->model, r->engine, r->threads,
+                   r->threads == 1 ? "" : "s", r->cpu_level, r->precision);
     sn_passport_write_text(&p, &out);
     sn_sink_printf(&out, "load %s, first prediction %s, peak memory %s, %s predictions/s\n\n",
                    sn_human_duration(load, r->load_ns, false), sn_human_duration(first, r->first_ns, false),
@@ -183,9 +203,33 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     SN_TRY(sn_ledger_report_write(&r->ledger, NULL, &out, false));
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
+    bench_print_errors(r, &out);
     if (bench_interrupted)
         sn_sink_puts(&out, "\ninterrupted: this is the part that was measured\n");
     return sn_sink_flush(&out);
+}
+
+/* One run in f32 on the inputs of the last run: how far its outputs are. */
+static setsuna_status bench_compare(const bench *b, const setsuna_tensor *tensor, uint32_t n, sn_bench_output *output,
+                                    setsuna_error *err)
+{
+    const char *name[BENCH_OUTPUTS_MAX];
+    setsuna_tensor want[BENCH_OUTPUTS_MAX];
+    sn_cli_inputs inputs = b->inputs;
+    sn_workload_options o = b->workload;
+    sn_workload *w;
+    sn_ledger l;
+    inputs.tensor = NULL;
+    inputs.n_tensor = 0;
+    o.inputs = &inputs;
+    o.model.precision = SN_PRECISION_F32;
+    SN_TRY(sn_workload_open(&o, &w, err));
+    setsuna_status status = bench_once(w, o.n_input > 1 ? b->last : 0, &l, err);
+    uint32_t n_want = status == SETSUNA_OK ? sn_workload_outputs(w, name, want, BENCH_OUTPUTS_MAX) : 0;
+    for (uint32_t i = 0; i < n && i < n_want; i++)
+        output[i].has_error = sn_output_error_of(&tensor[i], &want[i], &output[i].error);
+    sn_workload_close(w);
+    return status;
 }
 
 static setsuna_status bench_report(const bench *b, const sn_workload *w, setsuna_error *err)
@@ -200,6 +244,8 @@ static setsuna_status bench_report(const bench *b, const sn_workload *w, setsuna
         output[i] = (sn_bench_output){.name = name[i], .dtype = tensor[i].dtype, .shape = tensor[i].shape};
         sn_sha256_text(tensor[i].data, tensor[i].size_bytes, output[i].sha256);
     }
+    if (b->workload.model.precision != SN_PRECISION_F32)
+        SN_TRY(bench_compare(b, tensor, n, output, err));
     int level = b->workload.model.cpu_level;
     sn_cpu_level best = sn_cpu_detect();
     sn_bench_result r = {
@@ -208,6 +254,7 @@ static setsuna_status bench_report(const bench *b, const sn_workload *w, setsuna
         .engine = sn_workload_engine(w),
         .threads = b->workload.model.n_threads ? b->workload.model.n_threads : 1,
         .cpu_level = sn_cpu_level_name(level < 0 || level > (int)best ? best : (sn_cpu_level)level),
+        .precision = sn_precision_name(b->workload.model.precision),
         .throughput_per_s = (double)b->book.n * 1e9 / (double)(b->elapsed_ns ? b->elapsed_ns : 1),
         .load_ns = b->load_ns,
         .first_ns = b->first_ns,

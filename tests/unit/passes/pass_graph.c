@@ -7,6 +7,7 @@ enum { PASS_GRAPH_VALUES = 256 };
 
 void pass_graph_open(pass_graph *t, int32_t opset)
 {
+    t->precision = SN_PRECISION_F32;
     t->arena = sn_arena_create(sn_allocator_default());
     t->g = sn_graph_create(t->arena, "test");
     t->opset = opset;
@@ -136,7 +137,7 @@ void pass_graph_output(pass_graph *t, uint32_t v)
 bool pass_graph_pass(pass_graph *t, const sn_pass *pass)
 {
     sn_arena *scratch = sn_arena_create(sn_allocator_default());
-    sn_pass_ctx ctx = {.cpu = t->cpu, .arena = scratch};
+    sn_pass_ctx ctx = {.cpu = t->cpu, .precision = t->precision, .arena = scratch};
     bool changed = false;
     assert_int_equal(pass->run(t->g, &ctx, &changed), SETSUNA_OK);
     assert_int_equal(sn_graph_sort(t->g, NULL), SETSUNA_OK);
@@ -166,6 +167,7 @@ static void pass_graph_run_node(pass_graph *t, const sn_node *n, void **slot)
     for (uint32_t i = 0; i < n->n_out; i++) {
         slot[n->out[i]] = pass_graph_alloc(t, &c.out[i].shape, &unused);
         pass_graph_shape(t, n->out[i], &c.out[i].shape); /* of values that the pass made */
+        t->g->value[n->out[i]].dtype = c.out[i].dtype;
     }
     if (op->bind(&c, &s) != SETSUNA_OK)
         fail_msg("%s: %s", err.where, err.text);
