@@ -8,7 +8,8 @@
  * each of which is a pair of bf16. Bundles pass over all their inputs at once, so sums never leave f32.
  *
  * Numerics: class bf16. With x' and w' the rounded operands, |err| <= (K+2) (u sum|x' w'| + 2^-126) before the
- * activation; a bf16 y is that rounded once more. A folded factor is multiplied to the weights before they are rounded.
+ * activation; a bf16 y is that rounded once more, and SIGMOID and SWISH may then be off by 2^-12 of their value before.
+ * A folded factor is multiplied to the weights before they are rounded.
  */
 #ifndef SN_KERNELS_CONV_BF16_H
 #define SN_KERNELS_CONV_BF16_H

@@ -8,7 +8,8 @@
  *                              first, then each level up to `level` overrides its entries; const afterwards
  *   kernels/ref/, kernels/x86/ the implementations; ref is the specification
  *
- * class: "exact" (same bits as ref), "sum" (order of sums differs: |err| <= (K+2) u sum|a||b|), or "ulp:N".
+ * class: "exact" (same bits as ref), "sum" (order of sums differs: |err| <= (K+2) u sum|a||b|), "bf16" (likewise, of
+ * operands rounded to bf16: kernels/bf16.h), or "ulp:N".
  */
 #ifndef SN_KERNELS_KERNEL_H
 #define SN_KERNELS_KERNEL_H

@@ -19,6 +19,8 @@ typedef enum conv_end {
     CONV_WAIT,      /* into the buffer */
     CONV_CLAMP,     /* clamped, to y */
     CONV_HARDSWISH, /* likewise */
+    CONV_SIGMOID,   /* to a bf16 y only */
+    CONV_SWISH,     /* likewise */
 } conv_end;
 
 typedef struct conv_tile {
@@ -79,6 +81,26 @@ static inline __attribute__((always_inline)) const uint32_t *conv_tap(V (*restri
     return w;
 }
 
+/* 1 / (1 + exp(-v)), for results that are rounded to bf16: to 2^-12 of it, or 2^-126. 2^f is a cubic polynomial with
+ * the least relative error, 7.5e-5; rcp14 adds 2^-14. */
+static inline __attribute__((always_inline)) V conv_sigmoid(V v)
+{
+    V t = _mm512_mul_ps(v, _mm512_set1_ps(-1.44269504f));
+    t = _mm512_min_ps(_mm512_set1_ps(200), _mm512_max_ps(_mm512_set1_ps(-200), t)); /* NaN passes */
+    V n = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), f = _mm512_sub_ps(t, n);
+    V p = _mm512_fmadd_ps(f, _mm512_set1_ps(0.05517167f), _mm512_set1_ps(0.24261112f));
+    p = _mm512_fmadd_ps(f, p, _mm512_set1_ps(0.69326099f));
+    p = _mm512_fmadd_ps(f, p, _mm512_set1_ps(0.99992807f));
+    return _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1), _mm512_scalef_ps(p, n)));
+}
+
+static inline __attribute__((always_inline)) V conv_soft_act(const sn_conv_spec *s, conv_end end, V v)
+{
+    V y = end == CONV_SWISH ? _mm512_mul_ps(v, conv_sigmoid(_mm512_mul_ps(v, _mm512_set1_ps(s->alpha))))
+                            : conv_sigmoid(v);
+    return _mm512_fmadd_ps(y, _mm512_set1_ps(s->scale), _mm512_set1_ps(s->shift));
+}
+
 /* Sums that are complete become outputs. */
 static inline __attribute__((always_inline)) void conv_tile_end(V (*restrict sum)[SN_CONV_BUNDLE_MAX],
                                                                 const conv_tile *t, const int P, const int NV)
@@ -94,6 +116,12 @@ static inline __attribute__((always_inline)) void conv_tile_end(V (*restrict sum
     if (t->end == CONV_CLAMP) { /* max and min give their second operand when one is NaN */
         CONV_UNROLL for (int p = 0; p < P; p++) CONV_UNROLL for (int v = 0; v < NV; v++) sum[p][v] =
             _mm512_min_ps(beta, _mm512_max_ps(alpha, sum[p][v]));
+    } else if (t->end == CONV_SWISH) {
+        CONV_UNROLL for (int p = 0; p < P; p++) CONV_UNROLL for (int v = 0; v < NV; v++) sum[p][v] =
+            conv_soft_act(t->s, CONV_SWISH, sum[p][v]);
+    } else if (t->end == CONV_SIGMOID) {
+        CONV_UNROLL for (int p = 0; p < P; p++) CONV_UNROLL for (int v = 0; v < NV; v++) sum[p][v] =
+            conv_soft_act(t->s, CONV_SIGMOID, sum[p][v]);
     } else {
         const V one = _mm512_set1_ps(1), scale = _mm512_set1_ps(t->s->scale), shift = _mm512_set1_ps(t->s->shift);
         CONV_UNROLL for (int p = 0; p < P; p++) CONV_UNROLL for (int v = 0; v < NV; v++)
@@ -167,12 +195,23 @@ static conv_tile_fn *const conv_tiles[SN_CONV_BUNDLE_MAX][CONV_PX_MAX] = {
 
 /* ---- walking the tiles ------------------------------------------------------------------------------- */
 
-static conv_end conv_end_kind(const sn_conv_spec *s)
+/* CONV_WAIT when this activation has no form of its own here. */
+static conv_end conv_soft_kind(const sn_conv_spec *s, bool y_bf16)
+{
+    if (!y_bf16)
+        return CONV_WAIT;
+    return s->act == SN_CONV_SWISH ? CONV_SWISH : s->act == SN_CONV_SIGMOID ? CONV_SIGMOID : CONV_WAIT;
+}
+
+static conv_end conv_end_kind(const sn_conv_spec *s, bool y_bf16)
 {
     if (s->residual_last)
         return CONV_WAIT;
     if (s->act == SN_CONV_HARDSWISH)
         return CONV_HARDSWISH;
+    conv_end soft = conv_soft_kind(s, y_bf16);
+    if (soft != CONV_WAIT)
+        return soft;
     return s->act == SN_CONV_CLAMP && s->scale == 1 && s->shift == 0 ? CONV_CLAMP : CONV_WAIT;
 }
 
@@ -185,16 +224,20 @@ static inline V conv_residual(const conv_tile *t, int64_t at)
 static void conv_finish(const conv_tile *t, int64_t px, int64_t blocks)
 {
     const bool residual = t->r32 || t->r16;
+    const conv_end soft = conv_soft_kind(t->s, t->y16 != NULL);
     for (int64_t b = 0; b < blocks; b++) {
         float *sums = t->buffer + b * CONV_PX_MAX * VW;
         for (int64_t p = 0; residual && !t->s->residual_last && p < px; p++) {
             V r = conv_residual(t, b * t->y_block + p * t->y_px);
             _mm512_storeu_ps(sums + p * VW, _mm512_add_ps(_mm512_loadu_ps(sums + p * VW), r));
         }
-        sn_conv_finish_avx512(t->s, sums, px * VW);
+        if (soft == CONV_WAIT)
+            sn_conv_finish_avx512(t->s, sums, px * VW);
         for (int64_t p = 0; p < px; p++) {
             int64_t at = b * t->y_block + p * t->y_px;
             V v = _mm512_loadu_ps(sums + p * VW);
+            if (soft != CONV_WAIT)
+                v = conv_soft_act(t->s, soft, v);
             if (residual && t->s->residual_last)
                 v = _mm512_add_ps(v, conv_residual(t, at));
             if (t->y16)
@@ -260,7 +303,7 @@ static void conv_bundle_tiles(const sn_conv *cv, const sn_conv_bf16_io *io, conv
                               int64_t block, int64_t blocks, int64_t t0, int64_t t1)
 {
     const sn_conv_spec *s = &cv->s;
-    const conv_end end = conv_end_kind(s);
+    const conv_end end = conv_end_kind(s, io->y_bf16);
     int64_t row = t0 / cv->row_tiles, tile = t0 % cv->row_tiles, image = row / s->oh, oy = row % s->oh;
     for (int64_t t = t0; t < t1; oy++, tile = 0) {
         if (oy == s->oh)
