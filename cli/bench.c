@@ -1,5 +1,6 @@
 /* setsuna bench */
 #include "base/clock.h"
+#include "cli/bench_error.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/workload.h"
@@ -10,6 +11,7 @@
 #include "report/human.h"
 #include "report/ledger_report.h"
 #include "report/passport_report.h"
+#include "report/stream_report.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,17 +21,17 @@
 
 static const sn_cli_option bench_options[] = {
     {"shape", "NAME=DIMS", "fix the shape of a model's input: --shape x=1,3,640,640"},
-    {"input", "NAME=FILE", "read a model's input from a .npy or .pb file"},
+    {"input", "NAME=FILE", "an input by name: .npy or .pb for tensors, any file for bytes"},
     {"fill", "NAME=VALUE", "fill a model's input with a number"},
     {"threads", "N", "threads of the engine (default 1)"},
-    {"runs", "N", "measure N predictions"},
-    {"duration", "TIME", "measure for this long: 10s, 500ms (default 3s, at least 10 predictions)"},
-    {"warmup", "N|auto", "predictions before measuring; auto (default): until they stop getting faster"},
+    {"runs", "N", "measure N predictions; of a stream, N frames"},
+    {"duration", "TIME", "measure for this long: 10s, 500ms (default 3s, at least 10 predictions or frames)"},
+    {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
     {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
-    {"probe", NULL, "also read run-queue wait, faults and switches of every prediction (about 2 us each)"},
+    {"probe", NULL, "also read run-queue wait, faults and switches of every prediction or frame (about 2 us each)"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
@@ -52,17 +54,24 @@ enum {
 static const sn_cli_command bench_command = {
     .name = "bench",
     .synopsis = "PIPELINE|MODEL [INPUT...]",
-    .summary = "Measures the latency of a model or pipeline: one prediction after the other, each with its ledger.",
+    .summary =
+        "Measures the latency of a model or pipeline: one prediction, or one frame of a stream, after the other, "
+        "each with its ledger.",
     .options = bench_options,
-    .details = "\nInterrupt it (Ctrl-C) and it reports what it has measured so far.\n"
-               "\nExamples:\n"
-               "  setsuna bench model.onnx\n"
-               "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
-               "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
-               "  setsuna bench model.onnx --engine onnxruntime\n",
+    .details =
+        "\nInterrupt it (Ctrl-C) and it reports what it has measured so far.\n"
+        "\nOf a stream (a pipeline that cuts a sound into frames), a request is one frame. Reading and decoding the\n"
+        "file comes before its first frame and is told apart. The file is heard again and again, from its beginning,\n"
+        "until enough is measured; nothing is remembered from one time to the next.\n"
+        "\nExamples:\n"
+        "  setsuna bench model.onnx\n"
+        "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
+        "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
+        "  setsuna bench models/silero-vad.yaml speech.wav\n"
+        "  setsuna bench model.onnx --engine onnxruntime\n",
 };
 
-enum { BENCH_RUNS_MIN = 10, BENCH_OUTPUTS_MAX = 64 };
+enum { BENCH_RUNS_MIN = 10, BENCH_OUTPUTS_MAX = 64, BENCH_WINDOW = 5 };
 #define BENCH_DURATION_DEFAULT_NS UINT64_C(3000000000)
 #define BENCH_WARMUP_MAX_NS UINT64_C(1000000000)
 
@@ -71,9 +80,12 @@ typedef struct bench {
     sn_cli_inputs inputs;
     uint64_t runs, duration_ns, warmup;
     bool warmup_auto, probe, json;
-    sn_book book;
+    uint64_t n_begun;       /* inputs so far, in turn */
+    bool more;              /* the last one has another frame */
+    sn_book book, openings; /* of the requests; of what a stream does once a file */
     uint64_t load_ns, first_ns, elapsed_ns;
-    uint64_t last; /* number of the last measured run */
+    sn_bench_output output[BENCH_OUTPUTS_MAX];
+    uint32_t n_outputs;
 } bench;
 
 static volatile sig_atomic_t bench_interrupted;
@@ -84,27 +96,80 @@ static void bench_on_signal(int number)
     bench_interrupted = 1;
 }
 
-static setsuna_status bench_once(sn_workload *w, uint64_t id, sn_ledger *l, setsuna_error *err)
+/* Begins the next input where the last one has no more to give. A stream's file is opened then, which is no frame's
+ * work: it goes into the book `openings` (NULL: not kept), and its time is returned in *ns_out. */
+static setsuna_status bench_begin(bench *b, sn_workload *w, sn_book *openings, uint64_t *ns_out, setsuna_error *err)
 {
-    sn_ledger_begin(l, id);
-    setsuna_status status = sn_workload_run(w, id, l, err);
-    sn_ledger_close(l);
-    return status;
+    *ns_out = 0;
+    if (b->more)
+        return SETSUNA_OK;
+    sn_ledger l;
+    sn_ledger_begin(&l, b->n_begun);
+    setsuna_status status = sn_workload_begin(w, b->n_begun++, &l, err);
+    sn_ledger_close(&l);
+    if (status != SETSUNA_OK || !sn_workload_is_stream(w))
+        return status;
+    *ns_out = l.wall_ns;
+    return openings && sn_book_add(openings, &l) != SETSUNA_OK ? sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory")
+                                                               : SETSUNA_OK;
 }
 
-/* auto: windows of five predictions until the best of a window is no longer 2 % better than the best before it, for at
- * most a second. */
-static setsuna_status bench_warmup(bench *b, sn_workload *w, setsuna_error *err)
+static void bench_keep_outputs(bench *b, const sn_workload *w)
+{
+    const char *name[BENCH_OUTPUTS_MAX];
+    setsuna_tensor tensor[BENCH_OUTPUTS_MAX];
+    b->n_outputs = sn_workload_outputs(w, name, tensor, BENCH_OUTPUTS_MAX);
+    for (uint32_t i = 0; i < b->n_outputs; i++) {
+        b->output[i] = (sn_bench_output){.name = name[i], .dtype = tensor[i].dtype, .shape = tensor[i].shape};
+        sn_sha256_text(tensor[i].data, tensor[i].size_bytes, b->output[i].sha256);
+    }
+}
+
+/* After a request, on nobody's clock. A stream has its outputs at the end of a file only. */
+static setsuna_status bench_after(bench *b, const sn_workload *w, setsuna_error *err)
+{
+    if (!sn_workload_is_stream(w))
+        return SETSUNA_OK;
+    if (sn_workload_frame_s(w) <= 0)
+        return sn_fail(err, SETSUNA_EINPUT,
+                       b->workload.n_input ? b->workload.input[(b->n_begun - 1) % b->workload.n_input]
+                                           : b->workload.target,
+                       "an input without a single frame: there is nothing to measure");
+    if (!b->more)
+        bench_keep_outputs(b, w);
+    return SETSUNA_OK;
+}
+
+/* A request that is not measured: its wall time, with that of opening its file. */
+static setsuna_status bench_once(bench *b, sn_workload *w, uint64_t *opening_ns, uint64_t *ns_out, setsuna_error *err)
 {
     sn_ledger l;
-    uint64_t begin = sn_now_ns(), best = UINT64_MAX;
+    SN_TRY(bench_begin(b, w, NULL, opening_ns, err));
+    sn_ledger_begin(&l, 0);
+    setsuna_status status = sn_workload_run(w, &l, &b->more, err);
+    sn_ledger_close(&l);
+    *ns_out = l.wall_ns;
+    return status == SETSUNA_OK ? bench_after(b, w, err) : status;
+}
+
+static bool bench_warmup_is_over(uint64_t begin)
+{
+    return bench_interrupted || sn_now_ns() - begin >= BENCH_WARMUP_MAX_NS;
+}
+
+/* auto: windows of five predictions, or of all frames of a file, until the best of a window is no longer 2 % better
+ * than the best before it, for at most a second. */
+static setsuna_status bench_warmup(bench *b, sn_workload *w, setsuna_error *err)
+{
+    const uint64_t begin = sn_now_ns();
+    uint64_t best = UINT64_MAX, opening_ns, ns;
     for (uint64_t i = 0; !b->warmup_auto && i < b->warmup && !bench_interrupted; i++)
-        SN_TRY(bench_once(w, i, &l, err));
-    while (b->warmup_auto && !bench_interrupted && sn_now_ns() - begin < BENCH_WARMUP_MAX_NS) {
+        SN_TRY(bench_once(b, w, &opening_ns, &ns, err));
+    while (b->warmup_auto && !bench_warmup_is_over(begin)) {
         uint64_t window = UINT64_MAX;
-        for (int i = 0; i < 5; i++) {
-            SN_TRY(bench_once(w, 0, &l, err));
-            window = l.wall_ns < window ? l.wall_ns : window;
+        for (int i = 0; (i < BENCH_WINDOW || b->more) && !bench_warmup_is_over(begin); i++) {
+            SN_TRY(bench_once(b, w, &opening_ns, &ns, err));
+            window = ns < window ? ns : window;
         }
         if (best != UINT64_MAX && (double)window > 0.98 * (double)best)
             break;
@@ -113,72 +178,75 @@ static setsuna_status bench_warmup(bench *b, sn_workload *w, setsuna_error *err)
     return SETSUNA_OK;
 }
 
-static void bench_progress(const bench *b, uint64_t done, uint64_t now, uint64_t *last)
+static void bench_progress(const bench *b, bool frames, uint64_t done, uint64_t now, uint64_t *last)
 {
-    if (!isatty(STDERR_FILENO) || now - *last < 200000000)
+    if (now - *last < 200000000)
         return;
     *last = now;
+    if (!isatty(STDERR_FILENO))
+        return;
     double share = b->runs ? (double)done / (double)b->runs : (double)b->elapsed_ns / (double)b->duration_ns;
-    fprintf(stderr, "\r%3.0f %%  %llu predictions ", 100 * (share > 1 ? 1 : share), (unsigned long long)done);
+    fprintf(stderr, "\r%3.0f %%  %llu %s ", 100 * (share > 1 ? 1 : share), (unsigned long long)done,
+            frames ? "frames" : "predictions");
+}
+
+typedef struct bench_probe {
+    sn_os_probe os;
+    sn_os_reading before; /* the next request */
+} bench_probe;
+
+/* Request i into the book. */
+static setsuna_status bench_request(bench *b, sn_workload *w, uint64_t i, bench_probe *probe, setsuna_error *err)
+{
+    uint64_t opening_ns;
+    sn_os_reading after;
+    sn_ledger l;
+    SN_TRY(bench_begin(b, w, &b->openings, &opening_ns, err));
+    if (b->probe && opening_ns) /* what happened there is not this frame's */
+        sn_os_probe_read(&probe->os, &probe->before);
+    sn_ledger_begin(&l, i);
+    setsuna_status status = sn_workload_run(w, &l, &b->more, err);
+    if (b->probe) {
+        uint64_t end = sn_now_ns();
+        sn_os_probe_read(&probe->os, &after);
+        sn_ledger_explain(&l, &probe->before, &after);
+        sn_ledger_close_at(&l, end);
+        probe->before = after;
+    } else {
+        sn_ledger_close(&l);
+    }
+    SN_TRY(status);
+    if (sn_book_add(&b->book, &l) != SETSUNA_OK)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory after %llu requests", (unsigned long long)i);
+    return bench_after(b, w, err);
 }
 
 static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err)
 {
-    sn_os_probe probe;
-    sn_os_reading before = {0}, after = {0};
-    sn_ledger l;
+    bench_probe probe;
     if (b->probe) {
-        sn_os_probe_open(&probe);
-        sn_os_probe_read(&probe, &before);
+        sn_os_probe_open(&probe.os);
+        sn_os_probe_read(&probe.os, &probe.before);
     }
+    b->more = false; /* what the warm-up left of a stream is not gone on with */
+    b->n_begun = 0;
     setsuna_status status = SETSUNA_OK;
     uint64_t begin = sn_now_ns(), last = begin;
     for (uint64_t i = 0; status == SETSUNA_OK && !bench_interrupted; i++) {
         b->elapsed_ns = sn_now_ns() - begin;
         if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN)
             break;
-        b->last = i;
-        sn_ledger_begin(&l, i);
-        status = sn_workload_run(w, i, &l, err);
-        if (b->probe) {
-            uint64_t end = sn_now_ns();
-            sn_os_probe_read(&probe, &after);
-            sn_ledger_explain(&l, &before, &after);
-            sn_ledger_close_at(&l, end);
-            before = after;
-        } else {
-            sn_ledger_close(&l);
-        }
-        if (status == SETSUNA_OK && sn_book_add(&b->book, &l) != SETSUNA_OK)
-            status = sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory after %llu predictions", (unsigned long long)i);
-        bench_progress(b, i, sn_now_ns(), &last);
+        status = bench_request(b, w, i, &probe, err);
+        bench_progress(b, sn_workload_is_stream(w), i, sn_now_ns(), &last);
     }
     b->elapsed_ns = sn_now_ns() - begin;
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K");
     if (b->probe)
-        sn_os_probe_close(&probe);
+        sn_os_probe_close(&probe.os);
     if (status == SETSUNA_OK && b->book.n == 0)
         status = sn_fail(err, SETSUNA_ECANCELED, NULL, "interrupted before the first measured prediction");
     return status;
-}
-
-static void bench_print_errors(const sn_bench_result *r, sn_sink *out)
-{
-    bool any = false;
-    for (size_t i = 0; i < r->n_outputs; i++) {
-        const sn_bench_output *o = &r->outputs[i];
-        if (!o->has_error)
-            continue;
-        if (!any)
-            sn_sink_puts(out, "\nerror against f32\n");
-        any = true;
-        sn_sink_printf(out, "  %-24s max %.3g, %.3g of the largest value; rms %.3g of that of the values", o->name,
-                       o->error.max_abs, o->error.max_rel, o->error.rms_rel);
-        if (o->error.not_finite)
-            sn_sink_printf(out, "; %llu not finite in one of both", (unsigned long long)o->error.not_finite);
-        sn_sink_puts(out, "\n");
-    }
 }
 
 static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
@@ -197,55 +265,43 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     sn_sink_printf(&out, "%s on %s, %u thread%s, level %s, %s\n", r->model, r->engine, r->threads,
                    r->threads == 1 ? "" : "s", r->cpu_level, r->precision);
     sn_passport_write_text(&p, &out);
-    sn_sink_printf(&out, "load %s, first prediction %s, peak memory %s, %s predictions/s\n\n",
-                   sn_human_duration(load, r->load_ns, false), sn_human_duration(first, r->first_ns, false),
-                   sn_human_bytes(rss, r->peak_rss_bytes), sn_human_number(rate, r->throughput_per_s));
+    sn_sink_printf(&out, "load %s, first %s %s%s, peak memory %s, %s %s/s\n",
+                   sn_human_duration(load, r->load_ns, false), r->is_stream ? "frame" : "prediction",
+                   sn_human_duration(first, r->first_ns, false), r->is_stream ? " with opening its file" : "",
+                   sn_human_bytes(rss, r->peak_rss_bytes), sn_human_number(rate, r->throughput_per_s),
+                   r->is_stream ? "frames" : "predictions");
+    if (r->is_stream) {
+        sn_sink_puts(&out, "\nper frame: ");
+        sn_stream_write_frames(&r->ledger, r->frame_s, &out, false);
+        sn_sink_puts(&out, "\n");
+    }
+    sn_sink_puts(&out, "\n");
     SN_TRY(sn_ledger_report_write(&r->ledger, NULL, &out, false));
+    sn_stream_write_openings(&r->openings, &out, false);
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
-    bench_print_errors(r, &out);
+    sn_bench_print_errors(r, &out);
     if (bench_interrupted)
         sn_sink_puts(&out, "\ninterrupted: this is the part that was measured\n");
     return sn_sink_flush(&out);
 }
 
-/* One run in f32 on the inputs of the last run: how far its outputs are. */
-static setsuna_status bench_compare(const bench *b, const setsuna_tensor *tensor, uint32_t n, sn_bench_output *output,
-                                    setsuna_error *err)
+/* A second of the measurement has this many requests; opening a stream's files is left out. */
+static double bench_throughput(const bench *b, const sn_book_summary *openings)
 {
-    const char *name[BENCH_OUTPUTS_MAX];
-    setsuna_tensor want[BENCH_OUTPUTS_MAX];
-    sn_cli_inputs inputs = b->inputs;
-    sn_workload_options o = b->workload;
-    sn_workload *w;
-    sn_ledger l;
-    inputs.tensor = NULL;
-    inputs.n_tensor = 0;
-    o.inputs = &inputs;
-    o.model.precision = SN_PRECISION_F32;
-    SN_TRY(sn_workload_open(&o, &w, err));
-    setsuna_status status = bench_once(w, o.n_input > 1 ? b->last : 0, &l, err);
-    uint32_t n_want = status == SETSUNA_OK ? sn_workload_outputs(w, name, want, BENCH_OUTPUTS_MAX) : 0;
-    for (uint32_t i = 0; i < n && i < n_want; i++)
-        output[i].has_error = sn_output_error_of(&tensor[i], &want[i], &output[i].error);
-    sn_workload_close(w);
-    return status;
+    double ns = (double)b->elapsed_ns - openings->wall.mean * (double)openings->n;
+    return (double)b->book.n * 1e9 / (ns > 1 ? ns : 1);
 }
 
-static setsuna_status bench_report(const bench *b, const sn_workload *w, setsuna_error *err)
+static setsuna_status bench_report(bench *b, const sn_workload *w, setsuna_error *err)
 {
-    const char *name[BENCH_OUTPUTS_MAX];
-    setsuna_tensor tensor[BENCH_OUTPUTS_MAX];
-    sn_bench_output output[BENCH_OUTPUTS_MAX];
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    uint32_t n = sn_workload_outputs(w, name, tensor, BENCH_OUTPUTS_MAX);
-    for (uint32_t i = 0; i < n; i++) {
-        output[i] = (sn_bench_output){.name = name[i], .dtype = tensor[i].dtype, .shape = tensor[i].shape};
-        sn_sha256_text(tensor[i].data, tensor[i].size_bytes, output[i].sha256);
-    }
-    if (b->workload.model.precision != SN_PRECISION_F32)
-        SN_TRY(bench_compare(b, tensor, n, output, err));
+    if (!sn_workload_is_stream(w))
+        bench_keep_outputs(b, w);
+    if (b->workload.model.precision != SN_PRECISION_F32 && !sn_workload_is_stream(w))
+        SN_TRY(sn_bench_compare_f32(&b->workload, b->workload.n_input > 1 ? b->n_begun - 1 : 0, w, b->output,
+                                    b->n_outputs, err));
     int level = b->workload.model.cpu_level;
     sn_cpu_level best = sn_cpu_detect();
     sn_bench_result r = {
@@ -255,15 +311,18 @@ static setsuna_status bench_report(const bench *b, const sn_workload *w, setsuna
         .threads = b->workload.model.n_threads ? b->workload.model.n_threads : 1,
         .cpu_level = sn_cpu_level_name(level < 0 || level > (int)best ? best : (sn_cpu_level)level),
         .precision = sn_precision_name(b->workload.model.precision),
-        .throughput_per_s = (double)b->book.n * 1e9 / (double)(b->elapsed_ns ? b->elapsed_ns : 1),
         .load_ns = b->load_ns,
         .first_ns = b->first_ns,
         .peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
-        .outputs = output,
-        .n_outputs = n,
+        .is_stream = sn_workload_is_stream(w),
+        .frame_s = sn_workload_frame_s(w),
+        .outputs = b->output,
+        .n_outputs = b->n_outputs,
     };
-    if (sn_book_summarize(&b->book, &r.ledger) != SETSUNA_OK)
+    if (sn_book_summarize(&b->book, &r.ledger) != SETSUNA_OK ||
+        sn_book_summarize(&b->openings, &r.openings) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
+    r.throughput_per_s = bench_throughput(b, &r.openings);
     setsuna_status status = bench_print(b, &r);
     return status == SETSUNA_OK ? SETSUNA_OK : sn_fail(err, status, "standard output", "%s", strerror(errno));
 }
@@ -271,15 +330,15 @@ static setsuna_status bench_report(const bench *b, const sn_workload *w, setsuna
 static setsuna_status bench_run(bench *b, setsuna_error *err)
 {
     sn_workload *w = NULL;
-    sn_ledger l;
-    uint64_t begin = sn_now_ns();
+    uint64_t begin = sn_now_ns(), opening_ns = 0;
     SN_TRY(sn_workload_open(&b->workload, &w, err));
     b->load_ns = sn_now_ns() - begin;
     sn_book_init(&b->book, NULL, 0);
+    sn_book_init(&b->openings, NULL, 0);
     struct sigaction act = {.sa_handler = bench_on_signal}, old;
     sigaction(SIGINT, &act, &old);
-    setsuna_status status = bench_once(w, 0, &l, err);
-    b->first_ns = l.wall_ns;
+    setsuna_status status = bench_once(b, w, &opening_ns, &b->first_ns, err);
+    b->first_ns += opening_ns;
     if (status == SETSUNA_OK)
         status = bench_warmup(b, w, err);
     if (status == SETSUNA_OK && b->runs && sn_book_reserve(&b->book, b->runs) != SETSUNA_OK)
@@ -290,6 +349,7 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
     if (status == SETSUNA_OK)
         status = bench_report(b, w, err);
     sn_book_fini(&b->book);
+    sn_book_fini(&b->openings);
     sn_workload_close(w);
     return status;
 }

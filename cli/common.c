@@ -47,7 +47,7 @@ static void args_print_help(const sn_cli_command *c)
         }
     }
     if (c->details)
-        printf("\n%s", c->details);
+        printf("%s", c->details);
 }
 
 sn_cli_args sn_cli_args_begin(const sn_cli_command *command, int argc, char **argv)

@@ -35,7 +35,7 @@ typedef struct sn_cli_command {
     const char *synopsis;         /* what follows the name: "MODEL [INPUT...]"; may be "" */
     const char *summary;          /* one sentence */
     const sn_cli_option *options; /* may be NULL */
-    const char *details;          /* more lines for --help, each ended by a newline; may be NULL */
+    const char *details;          /* more for --help: an empty line and lines, each ended by a newline; may be NULL */
 } sn_cli_command;
 
 /* A walk over the words behind the subcommand's name (argv[0]). */

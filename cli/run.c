@@ -5,9 +5,9 @@
 #include "cli/run_output.h"
 #include "cli/tensor_file.h"
 #include "cli/workload.h"
-#include "ledger/book.h"
 #include "report/human.h"
 #include "report/ledger_report.h"
+#include "report/stream_report.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static const sn_cli_option run_options[] = {
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
-    {"ledger", NULL, "also print where the time of the predictions went"},
+    {"ledger", NULL, "also print where the time of the predictions, or of a stream's frames, went"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
@@ -57,7 +57,8 @@ typedef struct run {
     sn_cli_inputs inputs;
     const char *dir;
     bool json, ledger;
-    sn_book book;
+    sn_book book, openings; /* of the requests; of what a stream does once a file */
+    double frame_s;         /* of a stream */
 } run;
 
 static setsuna_status run_make_dir(const char *dir, setsuna_error *err)
@@ -67,31 +68,77 @@ static setsuna_status run_make_dir(const char *dir, setsuna_error *err)
     return sn_fail(err, SETSUNA_EIO, dir, "cannot make the folder: %s", strerror(errno));
 }
 
+/* The frames of the stream that was begun: each has its ledger, and all of them join t->whole. */
+static setsuna_status run_frames(run *r, sn_workload *w, sn_book *frames, sn_run_times *t, setsuna_error *err)
+{
+    for (bool more = true; more;) {
+        sn_ledger l;
+        sn_ledger_begin(&l, frames->n);
+        setsuna_status status = sn_workload_run(w, &l, &more, err);
+        sn_ledger_close(&l);
+        SN_TRY(status);
+        sn_ledger_join(&t->whole, &l);
+        t->frame_s = sn_workload_frame_s(w);
+        if (t->frame_s > 0 && sn_book_add(frames, &l) != SETSUNA_OK)
+            return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
+    }
+    if (sn_book_summarize(frames, &t->frames) != SETSUNA_OK || sn_book_merge(&r->book, frames) != SETSUNA_OK)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
+    return SETSUNA_OK;
+}
+
+/* Input i, whole. */
+static setsuna_status run_input(run *r, sn_workload *w, uint64_t i, sn_run_times *t, setsuna_error *err)
+{
+    bool more;
+    *t = (sn_run_times){.is_stream = sn_workload_is_stream(w)};
+    sn_ledger_begin(&t->whole, i);
+    setsuna_status status = sn_workload_begin(w, i, &t->whole, err);
+    if (status == SETSUNA_OK && !t->is_stream)
+        status = sn_workload_run(w, &t->whole, &more, err);
+    sn_ledger_close(&t->whole);
+    SN_TRY(status);
+    if (sn_book_add(t->is_stream ? &r->openings : &r->book, &t->whole) != SETSUNA_OK)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
+    if (!t->is_stream)
+        return SETSUNA_OK;
+    sn_book frames;
+    sn_book_init(&frames, NULL, 0);
+    status = run_frames(r, w, &frames, t, err);
+    sn_book_fini(&frames);
+    r->frame_s = t->frame_s > 0 ? t->frame_s : r->frame_s;
+    return status;
+}
+
 static setsuna_status run_all(run *r, sn_workload *w, sn_run_output *out, setsuna_error *err)
 {
     uint64_t n = r->workload.n_input ? r->workload.n_input : 1;
     for (uint64_t i = 0; i < n; i++) {
-        sn_ledger l;
-        sn_ledger_begin(&l, i);
-        setsuna_status status = sn_workload_run(w, i, &l, err);
-        sn_ledger_close(&l);
-        SN_TRY(status);
-        SN_TRY(sn_run_output_add(out, w, r->workload.n_input ? r->workload.input[i] : NULL, n > 1, &l, err));
-        if (sn_book_add(&r->book, &l) != SETSUNA_OK)
-            return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
+        sn_run_times t;
+        SN_TRY(run_input(r, w, i, &t, err));
+        SN_TRY(sn_run_output_add(out, w, r->workload.n_input ? r->workload.input[i] : NULL, n > 1, &t, err));
     }
     return SETSUNA_OK;
 }
 
-static setsuna_status run_print_ledger(const run *r, setsuna_error *err)
+static setsuna_status run_print_ledger(const run *r, bool is_stream, setsuna_error *err)
 {
-    sn_book_summary s;
+    sn_book_summary s, openings;
     sn_sink out;
     sn_sink_init_file(&out, stdout);
     sn_sink_puts(&out, "\n");
     setsuna_status status = sn_book_summarize(&r->book, &s);
     if (status == SETSUNA_OK)
+        status = sn_book_summarize(&r->openings, &openings);
+    if (status == SETSUNA_OK && is_stream) {
+        sn_sink_puts(&out, "per frame: ");
+        sn_stream_write_frames(&s, r->frame_s, &out, false);
+        sn_sink_puts(&out, "\n\n");
+    }
+    if (status == SETSUNA_OK)
         status = sn_ledger_report_write(&s, NULL, &out, false);
+    if (status == SETSUNA_OK)
+        sn_stream_write_openings(&openings, &out, false);
     if (status == SETSUNA_OK)
         status = sn_sink_flush(&out);
     return status == SETSUNA_OK ? SETSUNA_OK : sn_fail(err, status, "standard output", "cannot write the ledger");
@@ -105,6 +152,7 @@ static setsuna_status run_do(run *r, setsuna_error *err)
     SN_TRY(run_make_dir(r->dir, err));
     SN_TRY(sn_workload_open(&r->workload, &w, err));
     sn_book_init(&r->book, NULL, 0);
+    sn_book_init(&r->openings, NULL, 0);
     if (sn_workload_note(w)[0])
         fprintf(stderr, "setsuna: %s\n", sn_workload_note(w));
     sn_run_output_begin(&out, r->json, r->dir, r->workload.target, sn_workload_engine(w), sn_now_ns() - begin);
@@ -113,8 +161,9 @@ static setsuna_status run_do(run *r, setsuna_error *err)
     if (status == SETSUNA_OK && end != SETSUNA_OK)
         status = sn_fail(err, end, "standard output", "cannot write: %s", strerror(errno));
     if (status == SETSUNA_OK && r->ledger && !r->json)
-        status = run_print_ledger(r, err);
+        status = run_print_ledger(r, sn_workload_is_stream(w), err);
     sn_book_fini(&r->book);
+    sn_book_fini(&r->openings);
     sn_workload_close(w);
     return status;
 }

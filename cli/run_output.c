@@ -3,6 +3,8 @@
 #include "cli/tensor_file.h"
 #include "graph/tensor.h"
 #include "report/human.h"
+#include "report/ledger_json.h"
+#include "report/stream_report.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -139,8 +141,20 @@ static void json_slot(sn_json *w, const sn_pipe_slot *s)
     sn_json_end_object(w);
 }
 
-static void json_result(sn_json *w, const sn_workload *work, const char *file, const sn_ledger *l)
+static void json_stream(sn_json *w, const sn_run_times *t)
 {
+    sn_json_key(w, "stream");
+    sn_json_begin_object(w);
+    sn_json_key_f64(w, "frame_s", t->frame_s);
+    sn_json_key_f64(w, "real_time_factor", sn_stream_real_time_factor(&t->frames, t->frame_s));
+    sn_json_key_u64(w, "frames", t->frames.n);
+    sn_ledger_json_write(&t->frames, w);
+    sn_json_end_object(w);
+}
+
+static void json_result(sn_json *w, const sn_workload *work, const char *file, const sn_run_times *t)
+{
+    const sn_ledger *l = &t->whole;
     sn_json_begin_object(w);
     if (file)
         sn_json_key_string(w, "input", file);
@@ -152,6 +166,8 @@ static void json_result(sn_json *w, const sn_workload *work, const char *file, c
     sn_json_end_object(w);
     sn_json_key(w, "unexplained_ns");
     sn_json_i64(w, l->unexplained_ns);
+    if (t->is_stream)
+        json_stream(w, t);
     sn_json_key(w, "outputs");
     sn_json_begin_object(w);
     sn_pipeline *p = sn_workload_pipeline(work);
@@ -196,8 +212,8 @@ static void text_list_item(sn_sink *o, const sn_pipe_slot *s, size_t i)
         sn_sink_printf(o, "    %.3f  %-5d %s\n", (double)c->score, c->index, c->label ? c->label : "");
     } else if (s->kind == SN_PIPE_SEGMENTS) {
         const sn_segment *g = &s->segments.item[i];
-        sn_sink_printf(o, "    %8.2f s - %8.2f s  %.3f  %s\n", g->begin_s, g->end_s, (double)g->score,
-                       g->label ? g->label : "");
+        sn_sink_printf(o, "    %8.2f s - %8.2f s  %.3f%s%s\n", g->begin_s, g->end_s, (double)g->score,
+                       g->label ? "  " : "", g->label ? g->label : "");
     } else {
         const sn_box *b = &s->boxes.item[i];
         sn_sink_printf(o, "    %.3f ", (double)b->score);
@@ -227,10 +243,15 @@ static void text_slot(sn_sink *o, const sn_pipe_slot *s)
     }
 }
 
-static void text_result(sn_sink *o, const sn_workload *work, const char *file, const sn_ledger *l)
+static void text_result(sn_sink *o, const sn_workload *work, const char *file, const sn_run_times *t)
 {
     char wall[SN_HUMAN_MAX];
-    sn_sink_printf(o, "%s%s%s\n", file ? file : "", file ? ": " : "", sn_human_duration(wall, l->wall_ns, false));
+    sn_sink_printf(o, "%s%s%s", file ? file : "", file ? ": " : "", sn_human_duration(wall, t->whole.wall_ns, false));
+    if (t->is_stream) {
+        sn_sink_puts(o, "; ");
+        sn_stream_write_frames(&t->frames, t->frame_s, o, false);
+    }
+    sn_sink_puts(o, "\n");
     sn_pipeline *p = sn_workload_pipeline(work);
     const sn_pipe_slot *slot;
     for (uint32_t i = 0; p && (slot = sn_pipeline_output(p, i)); i++)
@@ -286,12 +307,12 @@ static setsuna_status run_write_files(const char *dir, const sn_workload *w, con
 }
 
 setsuna_status sn_run_output_add(sn_run_output *o, const sn_workload *w, const char *file, bool prefix,
-                                 const sn_ledger *l, setsuna_error *err)
+                                 const sn_run_times *t, setsuna_error *err)
 {
     if (o->as_json)
-        json_result(&o->json, w, file, l);
+        json_result(&o->json, w, file, t);
     else
-        text_result(&o->sink, w, file, l);
+        text_result(&o->sink, w, file, t);
     return o->dir ? run_write_files(o->dir, w, file, prefix, err) : SETSUNA_OK;
 }
 

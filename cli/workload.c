@@ -69,7 +69,8 @@ static setsuna_status workload_open_pipeline(sn_workload *w, setsuna_error *err)
         SN_TRY(workload_give(w, &o->inputs->spec[i], err));
     const sn_pipe_slot *first = sn_pipeline_input(w->pipeline, 0);
     if (o->n_input == 0 && first && o->inputs->n_spec == 0)
-        return sn_fail(err, SETSUNA_EINVAL, o->target, "it needs an input file for \"%s\"", first->name);
+        return sn_fail(err, SETSUNA_EINVAL, o->target, "its input \"%s\" needs a file; name one after the pipeline",
+                       first->name);
     return SETSUNA_OK;
 }
 
@@ -117,17 +118,37 @@ sn_pipeline *sn_workload_pipeline(const sn_workload *w)
     return w->pipeline;
 }
 
-setsuna_status sn_workload_run(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err)
+bool sn_workload_is_stream(const sn_workload *w)
+{
+    return w->pipeline && sn_pipeline_is_stream(w->pipeline);
+}
+
+double sn_workload_frame_s(const sn_workload *w)
+{
+    return w->pipeline ? sn_pipeline_frame_s(w->pipeline) : 0;
+}
+
+setsuna_status sn_workload_begin(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err)
 {
     const sn_workload_options *o = w->options;
-    if (w->pipeline) {
-        /* With one file the path is set once, so that the measured request does nothing but its work. */
-        if (o->n_input > 1 || (o->n_input == 1 && i == 0))
-            SN_TRY(sn_pipeline_set_file(w->pipeline, 0, o->input[i % o->n_input], err));
-        return sn_pipeline_run(w->pipeline, ledger, err);
+    if (w->pipeline && (o->n_input > 1 || (o->n_input == 1 && i == 0))) { /* a single path is set once */
+        sn_ledger_enter(ledger, SN_STAGE_ACQUIRE);                        /* the last file is given up here */
+        setsuna_status status = sn_pipeline_set_file(w->pipeline, 0, o->input[i % o->n_input], err);
+        sn_ledger_leave(ledger, SN_STAGE_ACQUIRE);
+        SN_TRY(status);
     }
+    return sn_workload_is_stream(w) ? sn_pipeline_start(w->pipeline, ledger, err) : SETSUNA_OK;
+}
+
+setsuna_status sn_workload_run(sn_workload *w, sn_ledger *ledger, bool *more_out, setsuna_error *err)
+{
+    if (sn_workload_is_stream(w))
+        return sn_pipeline_next(w->pipeline, ledger, more_out, err);
+    *more_out = false;
+    if (w->pipeline)
+        return sn_pipeline_run(w->pipeline, ledger, err);
     sn_ledger_enter(ledger, SN_STAGE_EXECUTE);
-    setsuna_status status = sn_session_run(w->session, o->inputs->tensor, w->output, err);
+    setsuna_status status = sn_session_run(w->session, w->options->inputs->tensor, w->output, err);
     sn_ledger_leave(ledger, SN_STAGE_EXECUTE);
     return status;
 }

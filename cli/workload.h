@@ -1,5 +1,5 @@
-/* What bench and run measure: a model with fixed inputs, or a pipeline with its files. One prediction at a time, each
- * with its ledger. */
+/* What bench and run measure: a model with fixed inputs, or a pipeline with its files. One request at a time, each with
+ * its ledger: a prediction, or one frame of a stream. */
 #ifndef SN_CLI_WORKLOAD_H
 #define SN_CLI_WORKLOAD_H
 
@@ -30,11 +30,22 @@ const char *sn_workload_note(const sn_workload *w);
 /* The pipeline; NULL for a model. */
 sn_pipeline *sn_workload_pipeline(const sn_workload *w);
 
-/* One prediction: prediction i of a pipeline reads input file i modulo n_input. The caller begins and closes the
- * ledger. */
-setsuna_status sn_workload_run(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err);
+/* A request is one frame of a stream, not a whole prediction. */
+bool sn_workload_is_stream(const sn_workload *w);
 
-/* Tensors that the last prediction ended with: a model's outputs, a pipeline's tensor outputs. Borrowed until the next
+/* As sn_pipeline_frame_s, for the last request; 0 for what is no stream. */
+double sn_workload_frame_s(const sn_workload *w);
+
+/* The next requests are about input file i modulo n_input; the one before is given up. A stream begins anew: its file
+ * is read and decoded here, once for all of its frames. ledger (begun and closed by the caller, or NULL) gets the
+ * stages of that. */
+setsuna_status sn_workload_begin(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err);
+
+/* One request. The caller begins and closes the ledger. *more_out: the input has another frame; when it has not, the
+ * outputs are complete, and sn_workload_begin comes before the next request. */
+setsuna_status sn_workload_run(sn_workload *w, sn_ledger *ledger, bool *more_out, setsuna_error *err);
+
+/* Tensors that the last request ended with: a model's outputs, a pipeline's tensor outputs. Borrowed until the next
  * run. name[i] and tensor[i] for i below the result; at most cap. */
 uint32_t sn_workload_outputs(const sn_workload *w, const char **name, setsuna_tensor *tensor, uint32_t cap);
 

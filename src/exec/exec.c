@@ -324,7 +324,8 @@ static void frame_bind_inputs(exec_frame *f, const setsuna_tensor *inputs)
             f->slot[i] = inputs[p->slot[i].where].data;
 }
 
-setsuna_status sn_exec_run(sn_exec *e, const setsuna_tensor *inputs, setsuna_tensor *outputs, setsuna_error *err)
+static setsuna_status exec_run_segments(sn_exec *e, const setsuna_tensor *inputs, setsuna_tensor *outputs,
+                                        setsuna_error *err)
 {
     exec_level *l = &e->top;
     for (;;) {
@@ -347,6 +348,13 @@ setsuna_status sn_exec_run(sn_exec *e, const setsuna_tensor *inputs, setsuna_ten
         inputs = f->boundary;
         l = f->rest;
     }
+}
+
+setsuna_status sn_exec_run(sn_exec *e, const setsuna_tensor *inputs, setsuna_tensor *outputs, setsuna_error *err)
+{
+    setsuna_status status = exec_run_segments(e, inputs, outputs, err);
+    sn_pool_rest(e->pool);
+    return status;
 }
 
 setsuna_status sn_exec_prepare(sn_exec *e, const setsuna_tensor *inputs, setsuna_error *err)

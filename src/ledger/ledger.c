@@ -162,3 +162,20 @@ void sn_ledger_close_at(sn_ledger *l, uint64_t now_ns)
     l->wall_ns = l->mark_ns - l->start_ns;
     l->unexplained_ns = (int64_t)(l->wall_ns - sn_ledger_explained_ns(l));
 }
+
+void sn_ledger_join(sn_ledger *dst, const sn_ledger *src)
+{
+    dst->wall_ns += src->wall_ns;
+    for (int i = 0; i < SN_STAGES; i++) {
+        dst->stage_ns[i] += src->stage_ns[i];
+        dst->n_enters[i] += src->n_enters[i];
+    }
+    dst->unexplained_ns += src->unexplained_ns;
+    dst->known &= src->known;
+    for (int i = 0; i < SN_WAITS; i++)
+        dst->wait_ns[i] = dst->known >> i & 1 ? dst->wait_ns[i] + src->wait_ns[i] : 0;
+    dst->n_minor_faults += src->n_minor_faults;
+    dst->n_major_faults += src->n_major_faults;
+    dst->n_switches += src->n_switches;
+    dst->n_flaws += src->n_flaws;
+}

@@ -123,6 +123,10 @@ void sn_ledger_wait_at(sn_ledger *l, sn_wait wait, uint64_t ns, uint64_t now_ns)
 /* Stops the wall clock and computes wall_ns and unexplained_ns. Stages still open end and count as one flaw. */
 void sn_ledger_close_at(sn_ledger *l, uint64_t now_ns);
 
+/* Makes the closed ledger dst that of itself and what came after it, the closed ledger src: times, counts and flaws add
+ * up, and a wait is known where both knew it. */
+void sn_ledger_join(sn_ledger *dst, const sn_ledger *src);
+
 /* Sum of stage_ns. */
 uint64_t sn_ledger_explained_ns(const sn_ledger *l);
 

@@ -80,17 +80,19 @@ struct sn_pipeline {
     sn_arena *arena; /* the file's tree, names, slots */
     sn_model_set *models, *own_models;
     const char *name, *file, *engine;
-    bool stream;
     sn_pipe_slot_table slots;
     pipeline_input *input;
     uint32_t n_inputs;
     sn_pipe_slot **output;
     uint32_t n_outputs;
     sn_pipe_step_list steps;
+    bool stream;
+    uint32_t source; /* step that every pass begins with; 0 unless a stream */
     /* the run */
     uint64_t pass;
-    uint32_t resume; /* step that the next pass begins with */
+    double frame_s;
     bool running;
+    bool stopped; /* by a step before the source: there is nothing to make frames of */
 };
 
 typedef struct pipeline_head {
@@ -171,6 +173,8 @@ static setsuna_status pipeline_build(sn_pipeline *p, const sn_yaml *root, const 
     SN_TRY(pipeline_read_outputs(p, &build, head.outputs, err));
     p->engine = build.engine ? build.engine : "none";
     p->stream = build.has_source;
+    while (p->stream && !p->steps.step[p->source].type->source)
+        p->source++;
     return SETSUNA_OK;
 }
 
@@ -323,19 +327,6 @@ setsuna_status sn_pipeline_set_tensor(sn_pipeline *p, uint32_t i, const setsuna_
 /* ---- running
  * ---------------------------------------------------------------------------------------------------------- */
 
-setsuna_status sn_pipeline_start(sn_pipeline *p, setsuna_error *err)
-{
-    for (uint32_t i = 0; i < p->n_inputs; i++)
-        if (!p->input[i].given)
-            return sn_fail(err, SETSUNA_EINVAL, p->file, "input '%s' (%s) was not given", p->input[i].slot->name,
-                           sn_pipe_kind_name(p->input[i].slot->kind));
-    sn_pipe_step_list_reset(&p->steps);
-    p->pass = 0;
-    p->resume = 0;
-    p->running = true;
-    return SETSUNA_OK;
-}
-
 /* Files are read again in every run: that is where a prediction from a file begins. */
 static setsuna_status pipeline_acquire(sn_pipeline *p, setsuna_error *err)
 {
@@ -353,31 +344,52 @@ static setsuna_status pipeline_acquire(sn_pipeline *p, setsuna_error *err)
     return SETSUNA_OK;
 }
 
+setsuna_status sn_pipeline_start(sn_pipeline *p, sn_ledger *ledger, setsuna_error *err)
+{
+    p->running = false; /* until it is certain that there is a first pass */
+    for (uint32_t i = 0; i < p->n_inputs; i++)
+        if (!p->input[i].given)
+            return sn_fail(err, SETSUNA_EINVAL, p->file, "input '%s' (%s) was not given", p->input[i].slot->name,
+                           sn_pipe_kind_name(p->input[i].slot->kind));
+    sn_pipe_step_list_reset(&p->steps);
+    p->pass = 0;
+    p->frame_s = 0;
+    sn_ledger_enter(ledger, SN_STAGE_ACQUIRE);
+    setsuna_status status = pipeline_acquire(p, err);
+    sn_ledger_leave(ledger, SN_STAGE_ACQUIRE);
+    SN_TRY(status);
+    sn_pipe_pass pass = {.ledger = ledger};
+    SN_TRY(sn_pipe_step_list_run(&p->steps, 0, p->source, &pass, err));
+    p->stopped = pass.stop;
+    p->running = true;
+    return SETSUNA_OK;
+}
+
 setsuna_status sn_pipeline_next(sn_pipeline *p, sn_ledger *ledger, bool *more_out, setsuna_error *err)
 {
     if (!p->running)
         return sn_fail(err, SETSUNA_EINVAL, p->file, "the run is over; start another");
     p->running = false; /* unless this pass succeeds and says that there is more */
-    if (p->pass == 0) {
-        sn_ledger_enter(ledger, SN_STAGE_ACQUIRE);
-        setsuna_status status = pipeline_acquire(p, err);
-        sn_ledger_leave(ledger, SN_STAGE_ACQUIRE);
-        SN_TRY(status);
-    }
     sn_pipe_pass pass = {.ledger = ledger, .index = p->pass};
-    setsuna_status status = sn_pipe_step_list_run(&p->steps, p->resume, &pass, &p->resume, err);
-    if (status == SETSUNA_OK && !pass.more)
-        status = sn_pipe_step_list_finish(&p->steps, &pass, err);
-    SN_TRY(status);
+    if (!p->stopped)
+        SN_TRY(sn_pipe_step_list_run(&p->steps, p->source, p->steps.n, &pass, err));
+    if (!pass.more)
+        SN_TRY(sn_pipe_step_list_finish(&p->steps, &pass, err));
     p->pass++;
+    p->frame_s = pass.frame_s;
     p->running = pass.more;
     *more_out = pass.more;
     return SETSUNA_OK;
 }
 
+double sn_pipeline_frame_s(const sn_pipeline *p)
+{
+    return p->frame_s;
+}
+
 setsuna_status sn_pipeline_run(sn_pipeline *p, sn_ledger *ledger, setsuna_error *err)
 {
-    SN_TRY(sn_pipeline_start(p, err));
+    SN_TRY(sn_pipeline_start(p, ledger, err));
     for (bool more = true; more;)
         SN_TRY(sn_pipeline_next(p, ledger, &more, err));
     return SETSUNA_OK;

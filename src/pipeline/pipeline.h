@@ -83,14 +83,19 @@ setsuna_status sn_pipeline_set_tensor(sn_pipeline *p, uint32_t i, const setsuna_
 
 /* ---- running ------------------------------------------------------------------------------------------ */
 
-/* A new run: states and collected lists begin anew. Returns OK, EINVAL (an input was not given). */
-setsuna_status sn_pipeline_start(sn_pipeline *p, setsuna_error *err);
+/* A new run: states and collected lists begin anew, input files are read, and a stream runs the steps before its
+ * source: what is done once a file, whatever the number of frames. ledger (open, or NULL) gets the stages of that.
+ * Returns OK, EINVAL (an input was not given), EINPUT (the input's data), and what the steps return; where names file,
+ * line and step if nothing more exact is known. */
+setsuna_status sn_pipeline_start(sn_pipeline *p, sn_ledger *ledger, setsuna_error *err);
 
 /* One pass: the whole of a picture, one frame of a stream. *more_out says whether there is another; after the last one
- * the outputs are complete. ledger (open, or NULL) gets the pass's stages.
- * Returns OK, EINPUT (the input's data), and what the steps return; where names file, line and step if nothing more
- * exact is known. */
+ * the outputs are complete. ledger (open, or NULL) gets the pass's stages. Returns as sn_pipeline_start. */
 setsuna_status sn_pipeline_next(sn_pipeline *p, sn_ledger *ledger, bool *more_out, setsuna_error *err);
+
+/* How long the frame of the last pass lasts in the stream: the time until the next one is there, in seconds. 0: it had
+ * none, because the pipeline is no stream, or its input is empty. */
+double sn_pipeline_frame_s(const sn_pipeline *p);
 
 /* sn_pipeline_start and every pass, in one ledger. */
 setsuna_status sn_pipeline_run(sn_pipeline *p, sn_ledger *ledger, setsuna_error *err);

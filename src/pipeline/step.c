@@ -300,15 +300,14 @@ static setsuna_status step_place(const sn_pipe_step *s, setsuna_status status, s
     return sn_fail_at(err, status, "%s:%u: %s", s->node->file, s->node->line, s->type->name);
 }
 
-setsuna_status sn_pipe_step_list_run(sn_pipe_step_list *list, uint32_t first, sn_pipe_pass *pass, uint32_t *source_out,
+setsuna_status sn_pipe_step_list_run(sn_pipe_step_list *list, uint32_t first, uint32_t end, sn_pipe_pass *pass,
                                      setsuna_error *err)
 {
     uint64_t now = sn_now_ns();
     setsuna_status status = SETSUNA_OK;
-    for (uint32_t i = first; i < list->n && status == SETSUNA_OK && !pass->stop; i++) {
+    for (uint32_t i = first; i < end && status == SETSUNA_OK && !pass->stop; i++) {
         sn_pipe_step *s = &list->step[i];
         uint64_t begin = now;
-        bool more = pass->more;
         if (pass->ledger)
             sn_ledger_enter_at(pass->ledger, s->type->stage, begin);
         status = s->type->run(s, pass, err);
@@ -320,8 +319,6 @@ setsuna_status sn_pipe_step_list_run(sn_pipe_step_list *list, uint32_t first, sn
             return step_place(s, status, err);
         for (uint32_t k = 0; k < s->n_made; k++)
             s->made[k]->filled = s->made[k]->filled || !pass->stop; /* who stops has nothing to hand on */
-        if (pass->more && !more && source_out)
-            *source_out = i;
     }
     return SETSUNA_OK;
 }

@@ -9,8 +9,8 @@
  *     after the last: finish                                     streams hand out what they held back
  *     close:          destroy
  *
- * An image pipeline has one pass. A stream has one pass a frame: its source step sets pass->more while there is
- * another frame, and the next pass starts at that step (what comes before it, such as decoding the file, is done once).
+ * An image pipeline has one pass. A stream has one pass a frame, from its source step on, which sets pass->more while
+ * there is another frame; the steps before it, such as decoding the file, run once, when the run is started.
  * Any step may set pass->stop when it has nothing to hand on yet; the rest of that pass is skipped.
  *
  * Values travel in slots (slot.h), resolved to pointers when the pipeline is opened; run neither looks up names nor,
@@ -29,6 +29,7 @@ typedef struct sn_pipe_pass {
     sn_ledger *ledger; /* may be NULL. The runner enters the step's stage around run; a step whose work is of several
                           stages books the others with sn_ledger_enter and leave, or sn_ledger_add */
     uint64_t index;    /* passes since the start of the run, from 0 */
+    double frame_s;    /* out, by a source step: how long a frame lasts in the stream, until the next; 0: no frame */
     bool more;         /* out, by a source step: there is another pass after this one */
     bool stop;         /* out, by any step: nothing to hand on yet, skip the steps after this one in this pass */
 } sn_pipe_pass;
@@ -117,9 +118,11 @@ setsuna_status sn_pipe_build_steps(sn_pipe_build *build, const sn_yaml *list, sn
 
 void sn_pipe_step_list_reset(sn_pipe_step_list *list);
 
-/* Runs the steps from index `first` on. *source_out (may be NULL) is set to the step that asked for another pass. */
-setsuna_status sn_pipe_step_list_run(sn_pipe_step_list *list, uint32_t first, sn_pipe_pass *pass, uint32_t *source_out,
+/* Runs the steps [first, end), up to one that stops the pass. */
+setsuna_status sn_pipe_step_list_run(sn_pipe_step_list *list, uint32_t first, uint32_t end, sn_pipe_pass *pass,
                                      setsuna_error *err);
+
+/* After the last pass: what the steps held back. */
 setsuna_status sn_pipe_step_list_finish(sn_pipe_step_list *list, sn_pipe_pass *pass, setsuna_error *err);
 void sn_pipe_step_list_destroy(sn_pipe_step_list *list, const sn_allocator *a);
 

@@ -320,20 +320,31 @@ static void for_each_reset(sn_pipe_step *step)
     sn_pipe_step_list_reset(&((step_for_each *)step->self)->steps);
 }
 
+/* Segments are no box's own: their step adds to one list, and revises it, over all boxes and passes. */
+static bool for_each_pair_is_of_run(const for_each_pair *pair)
+{
+    return pair->inner->kind == SN_PIPE_SEGMENTS;
+}
+
+static setsuna_status for_each_join(const sn_pipe_step *step, const for_each_pair *pair, setsuna_error *err)
+{
+    setsuna_status status = sn_pipe_slot_collect(pair->inner, pair->outer);
+    return status == SETSUNA_OK ? SETSUNA_OK
+                                : sn_pipe_step_fail(step, status, err, "cannot collect '%s': %s", pair->inner->name,
+                                                    setsuna_status_text(status));
+}
+
 /* What the steps made for box i joins the lists outside. */
 static setsuna_status for_each_gather(const sn_pipe_step *step, int32_t i, setsuna_error *err)
 {
     const step_for_each *s = step->self;
     for (uint32_t k = 0; k < s->n_pairs; k++) {
         sn_pipe_slot *inner = s->pair[k].inner;
-        if (!inner->filled && inner != s->item)
+        if (for_each_pair_is_of_run(&s->pair[k]) || (!inner->filled && inner != s->item))
             continue;
         for (size_t l = 0; inner->kind == SN_PIPE_TEXT && l < inner->text.n; l++)
             inner->text.item[l].box = i;
-        setsuna_status status = sn_pipe_slot_collect(inner, s->pair[k].outer);
-        if (status != SETSUNA_OK)
-            return sn_pipe_step_fail(step, status, err, "cannot collect '%s': %s", inner->name,
-                                     setsuna_status_text(status));
+        SN_TRY(for_each_join(step, &s->pair[k], err));
     }
     return SETSUNA_OK;
 }
@@ -351,9 +362,19 @@ static setsuna_status for_each_run(sn_pipe_step *step, sn_pipe_pass *pass, setsu
             if (s->pair[k].inner != s->item)
                 s->pair[k].inner->filled = false;
         sn_pipe_pass inner = {.ledger = pass->ledger, .index = i};
-        SN_TRY(sn_pipe_step_list_run(&s->steps, 0, &inner, NULL, err));
+        SN_TRY(sn_pipe_step_list_run(&s->steps, 0, s->steps.n, &inner, err));
         SN_TRY(for_each_gather(step, (int32_t)i, err));
     }
+    return SETSUNA_OK;
+}
+
+static setsuna_status for_each_finish(sn_pipe_step *step, sn_pipe_pass *pass, setsuna_error *err)
+{
+    step_for_each *s = step->self;
+    SN_TRY(sn_pipe_step_list_finish(&s->steps, pass, err));
+    for (uint32_t k = 0; k < s->n_pairs; k++)
+        if (for_each_pair_is_of_run(&s->pair[k]))
+            SN_TRY(for_each_join(step, &s->pair[k], err));
     return SETSUNA_OK;
 }
 
@@ -371,5 +392,6 @@ const sn_pipe_step_type sn_pipe_for_each = {
     .create = for_each_create,
     .reset = for_each_reset,
     .run = for_each_run,
+    .finish = for_each_finish,
     .destroy = for_each_destroy,
 };

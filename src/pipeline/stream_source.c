@@ -165,6 +165,7 @@ static setsuna_status frames_run(sn_pipe_step *step, sn_pipe_pass *pass, setsuna
         s->begin->number = frames_time(s, at);
     if (s->end)
         s->end->number = frames_time(s, at + s->length);
+    pass->frame_s = (double)s->hop / s->from->audio.rate_hz;
     pass->more = ++s->next < n_frames;
     return SETSUNA_OK;
 }

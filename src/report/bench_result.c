@@ -1,26 +1,6 @@
 #include "report/bench_result.h"
-
-static void bench_write_latency(const sn_summary *s, sn_json *w)
-{
-    sn_json_begin_object(w);
-    sn_json_key_u64(w, "min", s->min);
-    sn_json_key_u64(w, "p50", s->p50);
-    sn_json_key_f64(w, "mean", s->mean);
-    sn_json_key_u64(w, "p90", s->p90);
-    sn_json_key_u64(w, "p95", s->p95);
-    sn_json_key_u64(w, "p99", s->p99);
-    sn_json_key_u64(w, "p99_9", s->p99_9);
-    sn_json_key_u64(w, "max", s->max);
-    sn_json_end_object(w);
-}
-
-static void bench_write_row(const sn_book_row *row, sn_json *w)
-{
-    sn_json_key_u64(w, "p50", row->ns.p50);
-    sn_json_key_f64(w, "mean", row->ns.mean);
-    sn_json_key_u64(w, "p99", row->ns.p99);
-    sn_json_key_f64(w, "share", row->share);
-}
+#include "report/ledger_json.h"
+#include "report/stream_report.h"
 
 static void bench_write_output(const sn_bench_output *o, sn_json *w)
 {
@@ -45,6 +25,20 @@ static void bench_write_output(const sn_bench_output *o, sn_json *w)
     sn_json_end_object(w);
 }
 
+static void bench_write_stream(const sn_bench_result *r, sn_json *w)
+{
+    sn_json_key(w, "stream");
+    sn_json_begin_object(w);
+    sn_json_key_f64(w, "frame_s", r->frame_s);
+    sn_json_key_f64(w, "real_time_factor", sn_stream_real_time_factor(&r->ledger, r->frame_s));
+    sn_json_key_u64(w, "files", r->openings.n);
+    sn_json_key(w, "opening");
+    sn_json_begin_object(w);
+    sn_ledger_json_write(&r->openings, w);
+    sn_json_end_object(w);
+    sn_json_end_object(w);
+}
+
 void sn_bench_result_write_json(const sn_bench_result *r, sn_json *w)
 {
     sn_json_begin_object(w);
@@ -55,26 +49,13 @@ void sn_bench_result_write_json(const sn_bench_result *r, sn_json *w)
     sn_json_key_string(w, "cpu_level", r->cpu_level);
     sn_json_key_string(w, "precision", r->precision);
     sn_json_key_u64(w, "runs", r->ledger.n);
-    sn_json_key(w, "latency_ns");
-    bench_write_latency(&r->ledger.wall, w);
     sn_json_key_f64(w, "throughput_per_s", r->throughput_per_s);
     sn_json_key_u64(w, "load_ns", r->load_ns);
     sn_json_key_u64(w, "first_ns", r->first_ns);
     sn_json_key_u64(w, "peak_rss_bytes", r->peak_rss_bytes);
-    sn_json_key(w, "stages_ns");
-    sn_json_begin_object(w);
-    for (int i = 0; i < SN_STAGES; i++) {
-        sn_json_key(w, sn_stage_name((sn_stage)i));
-        sn_json_begin_object(w);
-        bench_write_row(&r->ledger.stage[i], w);
-        sn_json_end_object(w);
-    }
-    sn_json_end_object(w);
-    sn_json_key(w, "unexplained_ns");
-    sn_json_begin_object(w);
-    bench_write_row(&r->ledger.unexplained, w);
-    sn_json_key_f64(w, "overdrawn_mean", r->ledger.overdrawn.ns.mean);
-    sn_json_end_object(w);
+    sn_ledger_json_write(&r->ledger, w);
+    if (r->is_stream)
+        bench_write_stream(r, w);
     sn_json_key(w, "outputs");
     sn_json_begin_array(w);
     for (size_t i = 0; i < r->n_outputs; i++)

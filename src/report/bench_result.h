@@ -8,7 +8,7 @@
 #include "report/sha256.h"
 #include <setsuna/tensor.h>
 
-/* One output of the last measured run. */
+/* One output of the last run; of a stream, as it was at the end of a file. */
 typedef struct sn_bench_output {
     const char *name;
     setsuna_dtype dtype;
@@ -27,10 +27,13 @@ typedef struct sn_bench_result {
     const char *cpu_level; /* that the kernels were chosen for */
     const char *precision; /* of products */
     double throughput_per_s;
-    uint64_t load_ns;        /* file to ready session */
-    uint64_t first_ns;       /* the first prediction after it, warm-up included in none of the other figures */
-    uint64_t peak_rss_bytes; /* of the process */
-    sn_book_summary ledger;  /* of the measured runs: latencies, stages, unexplained */
+    uint64_t load_ns;         /* file to ready session */
+    uint64_t first_ns;        /* the first prediction after it, warm-up included in none of the other figures */
+    uint64_t peak_rss_bytes;  /* of the process */
+    sn_book_summary ledger;   /* of the measured runs: latencies, stages, unexplained */
+    bool is_stream;           /* a run is one frame; then also: */
+    double frame_s;           /* how long one lasts in the stream */
+    sn_book_summary openings; /* what was done once a file, before its first frame */
     const sn_bench_output *outputs;
     size_t n_outputs;
 } sn_bench_result;

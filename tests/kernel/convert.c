@@ -1,7 +1,4 @@
-/* The conversion and quantisation kernels: every level against the reference, bit for bit.
- *
- *   kernel_convert [--seed N] [--level NAME] [--function TEXT]
- */
+/* The conversion and quantisation kernels: every level against the reference, bit for bit. */
 #include "kernels/convert.h"
 #include "kernels/qlinear.h"
 #include "parity.h"
@@ -163,9 +160,7 @@ static void test_qlinear_known(parity *t)
 
 int main(int argc, char **argv)
 {
-    parity t;
-    if (!parity_options(&t, "kernel_convert", argc, argv))
-        return 2;
+    parity t = parity_begin("kernel_convert", 1, argc, argv);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
         test_convert_level(&t, level);
         test_qlinear_level(&t, level);

@@ -6,7 +6,12 @@
  */
 #include "kernels/gemm_bf16.h"
 #include "kernels/bf16.h"
-#include "nn_check.h"
+#include "parity.h"
+
+/* Levels of the bf16 kernels to test. */
+typedef struct gemm_levels {
+    bool reference, hardware;
+} gemm_levels;
 
 typedef struct gemm_case {
     sn_gemm g;
@@ -46,7 +51,7 @@ static double gemm_act_slack(sn_act act, double x, double slack)
     if (act.kind == SN_ACT_NONE || act.kind == SN_ACT_RELU || act.kind == SN_ACT_CLIP)
         return slack;
     double slope = act.kind == SN_ACT_HARD_SWISH ? 1 + fabs(x) / 3 : act.kind == SN_ACT_LEAKY_RELU ? 1 : 1.2;
-    return slope * slack + 12 * NN_U * fabs(gemm_act(act, x)) + 4 * NN_U * fabs(x) + 4 * NN_U;
+    return slope * slack + 12 * PARITY_U * fabs(gemm_act(act, x)) + 4 * PARITY_U * fabs(x) + 4 * PARITY_U;
 }
 
 static float gemm_operand(const gemm_case *q, float x)
@@ -55,7 +60,7 @@ static float gemm_operand(const gemm_case *q, float x)
 }
 
 /* Compares c with plain sums; elements between rows must be what they were. */
-static void gemm_compare(nn_check *t, const char *kernel, const gemm_case *q, const float *c, const float *before)
+static void gemm_compare(parity *t, const char *kernel, const gemm_case *q, const float *c, const float *before)
 {
     const sn_gemm *g = &q->g;
     for (int64_t i = 0; i < g->m; i++)
@@ -73,49 +78,51 @@ static void gemm_compare(nn_check *t, const char *kernel, const gemm_case *q, co
                 sum += extra[e];
                 size += fabs(extra[e]);
             }
-            double slack = nn_slack(g->k + 4, size) + (q->bf16 ? (double)(g->k + 4) * 0x1p-126 : 0);
-            if (!nn_expect(t, kernel, q->text, i * g->n + j, c[i * g->ldc + j], gemm_act(g->act, sum),
-                           gemm_act_slack(g->act, sum, slack)))
+            double slack = parity_slack(g->k + 4, size) + (q->bf16 ? (double)(g->k + 4) * 0x1p-126 : 0);
+            if (!parity_expect(t, kernel, q->text, i * g->n + j, c[i * g->ldc + j], gemm_act(g->act, sum),
+                               gemm_act_slack(g->act, sum, slack)))
                 return;
         }
     for (int64_t i = 0; i < g->m; i++) /* gaps between rows are not written */
         for (int64_t j = g->n; j < (i + 1 < g->m ? g->ldc : g->n); j++)
-            nn_require(t, memcmp(&c[i * g->ldc + j], &before[i * g->ldc + j], 4) == 0, kernel, q->text,
-                       "wrote between the rows");
+            parity_require(t, memcmp(&c[i * g->ldc + j], &before[i * g->ldc + j], 4) == 0, kernel, q->text,
+                           "wrote between the rows");
 }
 
-static void gemm_run_case(nn_check *t, const sn_gemm_table *table, gemm_case *q, bool packed, uint32_t parts)
+static void gemm_run_case(parity *t, const sn_gemm_table *table, gemm_case *q, bool packed, uint32_t parts)
 {
     sn_gemm g = q->g;
     int64_t c_size = g.m ? (g.m - 1) * g.ldc + g.n : 0;
-    nn_buffer c = nn_buffer_make(c_size, nn_coin(t)), before = nn_buffer_make(c_size, false), pack = {0};
+    parity_floats c = parity_floats_make(c_size, parity_coin(t)), before = parity_floats_make(c_size, false),
+                  pack = {0};
     for (int64_t i = 0; i < c_size; i++)
-        c.data[i] = before.data[i] = q->c ? nn_noise(t) : c.data[i];
+        c.data[i] = before.data[i] = q->c ? parity_noise(t) : c.data[i];
     g.c = c.data;
     g.b = q->b;
     if (packed) {
-        pack = nn_buffer_make(sn_gemm_f32_packed_size(table, g.k, g.n), nn_coin(t));
+        pack = parity_floats_make(sn_gemm_f32_packed_size(table, g.k, g.n), parity_coin(t));
         sn_gemm_f32_pack_b(table, g.k, g.n, q->b, g.b_row, g.b_col, g.alpha, pack.data);
         g.b_packed = pack.data;
         g.b = NULL;
     }
     for (uint32_t i = 0; i < parts; i++) {
         float nothing; /* scratch of no size is somewhere, too */
-        nn_buffer scratch = nn_buffer_make((int64_t)(sn_gemm_f32_scratch_bytes(table, &g) / sizeof(float)), nn_coin(t));
+        parity_floats scratch =
+            parity_floats_make((int64_t)(sn_gemm_f32_scratch_bytes(table, &g) / sizeof(float)), parity_coin(t));
         sn_gemm_f32_part(table, &g, i, parts, scratch.data ? scratch.data : &nothing);
-        nn_require(t, nn_buffer_done(&scratch), table->tile_name, q->text, "wrote outside of the scratch");
+        parity_require(t, parity_floats_done(&scratch), table->tile_name, q->text, "wrote outside of the scratch");
     }
     gemm_compare(t, table->tile_name, q, c.data, before.data);
-    nn_require(t, nn_buffer_done(&c), table->tile_name, q->text, "wrote outside of c");
+    parity_require(t, parity_floats_done(&c), table->tile_name, q->text, "wrote outside of c");
     if (packed)
-        nn_require(t, nn_buffer_done(&pack), table->tile_name, q->text, "wrote outside of the panels");
-    nn_buffer_done(&before);
+        parity_require(t, parity_floats_done(&pack), table->tile_name, q->text, "wrote outside of the panels");
+    parity_floats_done(&before);
 }
 
-static sn_act gemm_random_act(nn_check *t)
+static sn_act gemm_random_act(parity *t)
 {
-    sn_act act = {(sn_act_kind)(nn_random(t) % SN_ACT_KINDS), 0, 0};
-    if (nn_coin(t))
+    sn_act act = {(sn_act_kind)(parity_random(t) % SN_ACT_KINDS), 0, 0};
+    if (parity_coin(t))
         act.kind = SN_ACT_NONE;
     if (act.kind == SN_ACT_LEAKY_RELU)
         act.alpha = 0.125f;
@@ -127,20 +134,20 @@ static sn_act gemm_random_act(nn_check *t)
 }
 
 /* Sizes around tiles (14 x 32, 6 x 16, 4 x 8), now and then beyond the blocks (252 rows, 512 of k). */
-static int64_t gemm_size(nn_check *t, int64_t tile, int64_t block)
+static int64_t gemm_size(parity *t, int64_t tile, int64_t block)
 {
-    switch (nn_random(t) % 8) {
-    case 0: return nn_between(t, 0, 1);
-    case 1: return tile * nn_between(t, 1, 3) + nn_between(t, -1, 1);
-    case 2: return nn_between(t, 1, block + 20);
-    case 3: return block + nn_between(t, -1, 1);
-    default: return nn_between(t, 1, 2 * tile + 3);
+    switch (parity_random(t) % 8) {
+    case 0: return parity_between(t, 0, 1);
+    case 1: return tile * parity_between(t, 1, 3) + parity_between(t, -1, 1);
+    case 2: return parity_between(t, 1, block + 20);
+    case 3: return block + parity_between(t, -1, 1);
+    default: return parity_between(t, 1, 2 * tile + 3);
     }
 }
 
-static void gemm_random_case(nn_check *t)
+static void gemm_random_case(parity *t, gemm_levels bf16)
 {
-    gemm_case q = {.trans_a = nn_random(t) % 4 == 0, .trans_b = nn_random(t) % 3 == 0};
+    gemm_case q = {.trans_a = parity_random(t) % 4 == 0, .trans_b = parity_random(t) % 3 == 0};
     sn_gemm *g = &q.g;
     g->m = gemm_size(t, 14, 252);
     g->n = gemm_size(t, 32, 64);
@@ -151,18 +158,18 @@ static void gemm_random_case(nn_check *t)
     g->a_col = q.trans_a ? g->m : 1;
     g->b_row = q.trans_b ? 1 : g->n;
     g->b_col = q.trans_b ? g->k : 1;
-    g->alpha = nn_coin(t) ? 1 : 0.75f;
-    g->ldc = g->n + (nn_coin(t) ? 0 : nn_between(t, 1, 5));
-    g->accumulate = nn_random(t) % 3 == 0;
+    g->alpha = parity_coin(t) ? 1 : 0.75f;
+    g->ldc = g->n + (parity_coin(t) ? 0 : parity_between(t, 1, 5));
+    g->accumulate = parity_random(t) % 3 == 0;
     g->act = gemm_random_act(t);
-    nn_buffer a = nn_buffer_noise(t, g->m * g->k), b = nn_buffer_noise(t, g->k * g->n);
-    nn_buffer col = nn_buffer_noise(t, g->n), row = nn_buffer_noise(t, g->m);
+    parity_floats a = parity_floats_noise(t, g->m * g->k), b = parity_floats_noise(t, g->k * g->n);
+    parity_floats col = parity_floats_noise(t, g->n), row = parity_floats_noise(t, g->m);
     q.a = a.data;
     q.b = b.data;
     g->a = q.a;
     q.c = g->accumulate ? q.a : NULL; /* only says that there is one */
-    g->bias_col = q.bias_col = nn_coin(t) ? col.data : NULL;
-    g->bias_row = q.bias_row = nn_coin(t) ? row.data : NULL;
+    g->bias_col = q.bias_col = parity_coin(t) ? col.data : NULL;
+    g->bias_row = q.bias_row = parity_coin(t) ? row.data : NULL;
     snprintf(q.text, sizeof q.text,
              "m %" PRId64 " n %" PRId64 " k %" PRId64 " ta %d tb %d ldc +%" PRId64 " acc %d col %d row %d act %d", g->m,
              g->n, g->k, q.trans_a, q.trans_b, g->ldc - g->n, g->accumulate, q.bias_col != NULL, q.bias_row != NULL,
@@ -170,49 +177,51 @@ static void gemm_random_case(nn_check *t)
     for (sn_cpu_level level = t->lowest; level <= t->highest; level++) {
         sn_gemm_table table;
         sn_gemm_table_init(&table, level);
-        gemm_run_case(t, &table, &q, true, (uint32_t)nn_between(t, 1, 3));
-        gemm_run_case(t, &table, &q, false, (uint32_t)nn_between(t, 1, 3));
+        gemm_run_case(t, &table, &q, true, (uint32_t)parity_between(t, 1, 3));
+        gemm_run_case(t, &table, &q, false, (uint32_t)parity_between(t, 1, 3));
     }
     q.bf16 = true;
-    for (int i = t->lowest == SN_CPU_REF ? 0 : 1; i <= t->bf16; i++) {
+    for (int i = bf16.reference ? 0 : 1; i <= bf16.hardware; i++) {
         sn_gemm_table table;
         sn_gemm_bf16_table_init(&table, i ? SN_CPU_AVX512BF16 : SN_CPU_REF);
-        gemm_run_case(t, &table, &q, true, (uint32_t)nn_between(t, 1, 3));
-        gemm_run_case(t, &table, &q, false, (uint32_t)nn_between(t, 1, 3));
+        gemm_run_case(t, &table, &q, true, (uint32_t)parity_between(t, 1, 3));
+        gemm_run_case(t, &table, &q, false, (uint32_t)parity_between(t, 1, 3));
     }
-    nn_require(t, nn_buffer_done(&a) && nn_buffer_done(&b) && nn_buffer_done(&col) && nn_buffer_done(&row), "gemm",
-               q.text, "wrote to an operand");
+    parity_require(
+        t, parity_floats_done(&a) && parity_floats_done(&b) && parity_floats_done(&col) && parity_floats_done(&row),
+        "gemm", q.text, "wrote to an operand");
 }
 
 /* The same bits however the work is split. */
-static void gemm_check_split(nn_check *t, const sn_gemm_table *with, int64_t m)
+static void gemm_check_split(parity *t, const sn_gemm_table *with, int64_t m)
 {
     enum { N = 200, K = 1501 };
     const sn_gemm_table table = *with;
-    nn_buffer a = nn_buffer_noise(t, m * K), b = nn_buffer_noise(t, (int64_t)K * N), c[2];
-    nn_buffer pack = nn_buffer_make(sn_gemm_f32_packed_size(&table, K, N), false);
+    parity_floats a = parity_floats_noise(t, m * K), b = parity_floats_noise(t, (int64_t)K * N), c[2];
+    parity_floats pack = parity_floats_make(sn_gemm_f32_packed_size(&table, K, N), false);
     sn_gemm_f32_pack_b(&table, K, N, b.data, N, 1, 1, pack.data);
     sn_gemm g = {.m = m, .n = N, .k = K, .a = a.data, .a_row = K, .a_col = 1, .b_packed = pack.data, .ldc = N};
     for (uint32_t split = 0; split < 2; split++) {
-        c[split] = nn_buffer_make(m * N, false);
+        c[split] = parity_floats_make(m * N, false);
         float nothing; /* as above */
-        nn_buffer scratch = nn_buffer_make((int64_t)(sn_gemm_f32_scratch_bytes(&table, &g) / sizeof(float)), false);
+        parity_floats scratch =
+            parity_floats_make((int64_t)(sn_gemm_f32_scratch_bytes(&table, &g) / sizeof(float)), false);
         g.c = c[split].data;
         for (uint32_t i = 0; i < (split ? 5 : 1); i++)
             sn_gemm_f32_part(&table, &g, i, split ? 5 : 1, scratch.data ? scratch.data : &nothing);
-        nn_buffer_done(&scratch);
+        parity_floats_done(&scratch);
     }
-    nn_require(t, memcmp(c[0].data, c[1].data, (size_t)(m * N) * sizeof(float)) == 0, table.tile_name, "split",
-               "five parts give other bits than one");
+    parity_require(t, memcmp(c[0].data, c[1].data, (size_t)(m * N) * sizeof(float)) == 0, table.tile_name, "split",
+                   "five parts give other bits than one");
     for (int i = 0; i < 2; i++)
-        nn_buffer_done(&c[i]);
-    nn_buffer_done(&a);
-    nn_buffer_done(&b);
-    nn_buffer_done(&pack);
+        parity_floats_done(&c[i]);
+    parity_floats_done(&a);
+    parity_floats_done(&b);
+    parity_floats_done(&pack);
 }
 
 /* NaN and infinities pass through the activations that keep them. */
-static void gemm_check_special(nn_check *t, const sn_gemm_table *table)
+static void gemm_check_special(parity *t, const sn_gemm_table *table)
 {
     static const float one = 1;
     for (int kind = 0; kind < SN_ACT_KINDS; kind++) {
@@ -221,18 +230,18 @@ static void gemm_check_special(nn_check *t, const sn_gemm_table *table)
         sn_gemm g = {.m = 3, .n = 1, .k = 1, .a = x, .a_row = 1, .a_col = 1, .b = &one, .b_row = 1, .b_col = 1};
         g.alpha = 1, g.c = y, g.ldc = 1;
         g.act = (sn_act){(sn_act_kind)kind, 0.25f, one};
-        nn_require(t, sn_gemm_f32_scratch_bytes(table, &g) <= sizeof scratch, table->tile_name, "scratch", "grew");
+        parity_require(t, sn_gemm_f32_scratch_bytes(table, &g) <= sizeof scratch, table->tile_name, "scratch", "grew");
         sn_gemm_f32_run(table, &g, 0, 3, 0, 1, scratch);
-        nn_require(t, isnan(y[0]), table->tile_name, gemm_act_names[kind], "loses a NaN");
-        nn_require(t,
-                   kind == SN_ACT_CLIP || kind == SN_ACT_SIGMOID || kind == SN_ACT_TANH ||
-                       kind == SN_ACT_HARD_SIGMOID || y[1] == INFINITY,
-                   table->tile_name, gemm_act_names[kind], "loses infinity");
+        parity_require(t, isnan(y[0]), table->tile_name, gemm_act_names[kind], "loses a NaN");
+        parity_require(t,
+                       kind == SN_ACT_CLIP || kind == SN_ACT_SIGMOID || kind == SN_ACT_TANH ||
+                           kind == SN_ACT_HARD_SIGMOID || y[1] == INFINITY,
+                       table->tile_name, gemm_act_names[kind], "loses infinity");
     }
 }
 
 /* Rounding, bit by bit: the levels' conversions against each other, and the reference against round-to-even. */
-static void gemm_check_pairs(nn_check *t)
+static void gemm_check_pairs(parity *t, gemm_levels bf16)
 {
     static const struct {
         uint32_t from;
@@ -241,31 +250,33 @@ static void gemm_check_pairs(nn_check *t)
                  {0x7f7f7fff, 0x7f7f}, {0x7f800001, 0x7fc0}, {0xff800000, 0xff80}, {0x00000001, 0x0000},
                  {0x807fffff, 0x8000}, {0x00800000, 0x0080}, {0x80000000, 0x8000}, {0x007fffff, 0x0000}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        nn_require(t, sn_bf16_from_f32(sn_f32_from_bits(known[i].from)) == known[i].to, "sn_bf16_from_f32", "known",
-                   "rounds wrongly");
+        parity_require(t, sn_bf16_from_f32(sn_f32_from_bits(known[i].from)) == known[i].to, "sn_bf16_from_f32", "known",
+                       "rounds wrongly");
     sn_gemm_table table[2];
     sn_gemm_bf16_table_init(&table[0], SN_CPU_REF);
-    sn_gemm_bf16_table_init(&table[1], t->bf16 ? SN_CPU_AVX512BF16 : SN_CPU_REF);
+    sn_gemm_bf16_table_init(&table[1], bf16.hardware ? SN_CPU_AVX512BF16 : SN_CPU_REF);
     for (int64_t n = 0; n < 200; n++) {
-        nn_buffer x = nn_buffer_make(n, nn_coin(t)), y[2];
+        parity_floats x = parity_floats_make(n, parity_coin(t)), y[2];
         for (int64_t i = 0; i < n; i++)
-            x.data[i] = sn_f32_from_bits((uint32_t)(nn_random(t) << 16 ^ nn_random(t)));
+            x.data[i] = sn_f32_from_bits((uint32_t)(parity_random(t) << 16 ^ parity_random(t)));
         for (int k = 0; k < 2; k++) {
-            y[k] = nn_buffer_make((n + 1) / 2, nn_coin(t));
+            y[k] = parity_floats_make((n + 1) / 2, parity_coin(t));
             table[k].pair(x.data, n, (uint32_t *)(void *)y[k].data);
         }
-        nn_require(t, memcmp(y[0].data, y[1].data, (size_t)(n + 1) / 2 * 4) == 0, "sn_gemm_bf16_pair_avx512bf16",
-                   "bits", "differs from the reference");
-        nn_require(t, nn_buffer_done(&y[0]) && nn_buffer_done(&y[1]) && nn_buffer_done(&x), "gemm_bf16 pair", "bits",
-                   "wrote outside");
+        parity_require(t, memcmp(y[0].data, y[1].data, (size_t)(n + 1) / 2 * 4) == 0, "sn_gemm_bf16_pair_avx512bf16",
+                       "bits", "differs from the reference");
+        parity_require(t, parity_floats_done(&y[0]) && parity_floats_done(&y[1]) && parity_floats_done(&x),
+                       "gemm_bf16 pair", "bits", "wrote outside");
     }
 }
 
 int main(int argc, char **argv)
 {
-    nn_check t = nn_begin("kernel_gemm", 300, argc, argv);
+    parity t = parity_begin("kernel_gemm", 300, argc, argv);
+    const gemm_levels bf16 = {t.lowest == SN_CPU_REF, t.highest >= SN_CPU_AVX512BF16};
+    parity_cap(&t, SN_CPU_AVX512);
     for (int64_t i = 0; i < t.repeat; i++)
-        gemm_random_case(&t);
+        gemm_random_case(&t, bf16);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
         sn_gemm_table table;
         sn_gemm_table_init(&table, level);
@@ -273,13 +284,13 @@ int main(int argc, char **argv)
         for (int64_t m = 1; m < 40; m += 6)
             gemm_check_split(&t, &table, m);
     }
-    gemm_check_pairs(&t);
-    for (int i = t.lowest == SN_CPU_REF ? 0 : 1; i <= t.bf16; i++) {
+    gemm_check_pairs(&t, bf16);
+    for (int i = bf16.reference ? 0 : 1; i <= bf16.hardware; i++) {
         sn_gemm_table table;
         sn_gemm_bf16_table_init(&table, i ? SN_CPU_AVX512BF16 : SN_CPU_REF);
         gemm_check_special(&t, &table);
         for (int64_t m = 1; m < 40; m += 6)
             gemm_check_split(&t, &table, m);
     }
-    return nn_end(&t);
+    return parity_end(&t);
 }

@@ -5,7 +5,7 @@
  * what is made of it by three more roundings.
  */
 #include "kernels/norm.h"
-#include "nn_check.h"
+#include "parity.h"
 
 typedef struct norm_truth {
     double mean, variance, mean_slack, variance_slack;
@@ -21,66 +21,68 @@ static norm_truth norm_moments(const float *x, int64_t n)
     }
     for (int64_t i = 0; i < n; i++)
         m.variance += ((double)x[i] - m.mean) * ((double)x[i] - m.mean) / (double)n;
-    m.mean_slack = nn_slack(n + 1, size);
-    m.variance_slack = (double)(n + 4) * NN_U * m.variance + m.mean_slack * m.mean_slack +
+    m.mean_slack = parity_slack(n + 1, size);
+    m.variance_slack = (double)(n + 4) * PARITY_U * m.variance + m.mean_slack * m.mean_slack +
                        2 * m.mean_slack * sqrt(m.variance) + 0x1p-126;
     return m;
 }
 
-static void norm_check_layer(nn_check *t, const sn_norm_table *table, int64_t n, bool with_scale, bool with_bias)
+static void norm_check_layer(parity *t, const sn_norm_table *table, int64_t n, bool with_scale, bool with_bias)
 {
     char text[100];
     const float epsilon = 1e-5f;
-    nn_buffer x = nn_buffer_noise(t, n), a = nn_buffer_noise(t, n), b = nn_buffer_noise(t, n);
-    nn_buffer y = nn_buffer_make(n, nn_coin(t));
+    parity_floats x = parity_floats_noise(t, n), a = parity_floats_noise(t, n), b = parity_floats_noise(t, n);
+    parity_floats y = parity_floats_make(n, parity_coin(t));
     float mean, inv;
     snprintf(text, sizeof text, "layer n %" PRId64 " scale %d bias %d", n, with_scale, with_bias);
     table->layer(n, epsilon, x.data, with_scale ? a.data : NULL, with_bias ? b.data : NULL, y.data, &mean, &inv);
     norm_truth m = norm_moments(x.data, n);
     double base = m.variance + (double)epsilon, root = 1 / sqrt(base);
-    double relative = m.variance_slack / base + 3 * NN_U;
-    nn_expect(t, table->level, text, -1, mean, m.mean, m.mean_slack);
-    nn_expect(t, table->level, text, -2, inv, root, root * relative);
+    double relative = m.variance_slack / base + 3 * PARITY_U;
+    parity_expect(t, table->level, text, -1, mean, m.mean, m.mean_slack);
+    parity_expect(t, table->level, text, -2, inv, root, root * relative);
     for (int64_t i = 0; i < n; i++) {
         double d = (double)x.data[i] - m.mean, scale = with_scale ? (double)a.data[i] : 1;
         double bias = with_bias ? (double)b.data[i] : 0, want = d * root * scale + bias;
-        double slack = fabs(scale) * root * (m.mean_slack + fabs(d) * (relative + 4 * NN_U)) +
-                       4 * NN_U * (fabs(d * root * scale) + fabs(bias));
-        if (!nn_expect(t, table->level, text, i, y.data[i], want, slack))
+        double slack = fabs(scale) * root * (m.mean_slack + fabs(d) * (relative + 4 * PARITY_U)) +
+                       4 * PARITY_U * (fabs(d * root * scale) + fabs(bias));
+        if (!parity_expect(t, table->level, text, i, y.data[i], want, slack))
             break;
     }
     float mean2, variance2;
     table->moments(x.data, n, &mean2, &variance2);
-    nn_expect(t, table->level, text, -3, variance2, m.variance, m.variance_slack);
-    nn_require(t, memcmp(&mean, &mean2, 4) == 0, table->level, text, "layer and moments differ in the mean");
-    nn_require(t, nn_buffer_done(&x) && nn_buffer_done(&a) && nn_buffer_done(&b) && nn_buffer_done(&y), table->level,
-               text, "wrote out of bounds");
+    parity_expect(t, table->level, text, -3, variance2, m.variance, m.variance_slack);
+    parity_require(t, memcmp(&mean, &mean2, 4) == 0, table->level, text, "layer and moments differ in the mean");
+    parity_require(t,
+                   parity_floats_done(&x) && parity_floats_done(&a) && parity_floats_done(&b) && parity_floats_done(&y),
+                   table->level, text, "wrote out of bounds");
 }
 
-static void norm_check_affine(nn_check *t, const sn_norm_table *table, int64_t n)
+static void norm_check_affine(parity *t, const sn_norm_table *table, int64_t n)
 {
-    nn_buffer x = nn_buffer_noise(t, n), y = nn_buffer_make(n, nn_coin(t));
-    float a = nn_noise(t), b = nn_noise(t);
+    parity_floats x = parity_floats_noise(t, n), y = parity_floats_make(n, parity_coin(t));
+    float a = parity_noise(t), b = parity_noise(t);
     table->affine(x.data, n, a, b, y.data);
     for (int64_t i = 0; i < n; i++) {
         double product = (double)x.data[i] * (double)a;
-        nn_expect(t, table->level, "affine", i, y.data[i], product + (double)b,
-                  2 * NN_U * (fabs(product) + fabs((double)b)));
+        parity_expect(t, table->level, "affine", i, y.data[i], product + (double)b,
+                      2 * PARITY_U * (fabs(product) + fabs((double)b)));
     }
-    nn_require(t, nn_buffer_done(&x) && nn_buffer_done(&y), table->level, "affine", "wrote out of bounds");
+    parity_require(t, parity_floats_done(&x) && parity_floats_done(&y), table->level, "affine", "wrote out of bounds");
 }
 
 int main(int argc, char **argv)
 {
-    nn_check t = nn_begin("kernel_norm", 300, argc, argv);
+    parity t = parity_begin("kernel_norm", 300, argc, argv);
+    parity_cap(&t, SN_CPU_AVX512);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
         sn_norm_table table;
         sn_norm_table_init(&table, level);
         for (int64_t i = 0; i < t.repeat; i++) {
-            int64_t n = i < 140 ? i + 1 : nn_between(&t, 1, 1000);
-            norm_check_layer(&t, &table, n, nn_coin(&t), nn_coin(&t));
+            int64_t n = i < 140 ? i + 1 : parity_between(&t, 1, 1000);
+            norm_check_layer(&t, &table, n, parity_coin(&t), parity_coin(&t));
             norm_check_affine(&t, &table, n - 1);
         }
     }
-    return nn_end(&t);
+    return parity_end(&t);
 }

@@ -1,6 +1,6 @@
 /* Pools: every level gives the reference's bits, and the reference what plain loops over the window give. */
 #include "kernels/pooling.h"
-#include "nn_check.h"
+#include "parity.h"
 
 typedef struct pool_case {
     sn_pool_geometry g;
@@ -9,29 +9,29 @@ typedef struct pool_case {
     char text[200];
 } pool_case;
 
-static pool_case pool_random(nn_check *t)
+static pool_case pool_random(parity *t)
 {
-    pool_case q = {.block = nn_coin(t) ? 0 : (int32_t)nn_between(t, 1, 16)};
+    pool_case q = {.block = parity_coin(t) ? 0 : (int32_t)parity_between(t, 1, 16)};
     sn_pool_geometry *g = &q.g;
-    if (q.block && nn_coin(t))
-        q.block = nn_coin(t) ? 16 : 8;
-    g->count_pad = nn_coin(t);
+    if (q.block && parity_coin(t))
+        q.block = parity_coin(t) ? 16 : 8;
+    g->count_pad = parity_coin(t);
     q.in = q.out = 1;
     for (int i = 0; i < 3; i++) {
-        bool flat = i == 0 && (q.block || nn_random(t) % 3);
-        g->in[i] = flat ? 1 : nn_between(t, 1, i == 2 ? 70 : 12);
-        g->kernel[i] = flat ? 1 : nn_between(t, 1, 5);
-        g->stride[i] = flat ? 1 : nn_between(t, 1, 4);
-        g->dilation[i] = flat ? 1 : nn_between(t, 1, 3);
-        g->pad_lo[i] = flat ? 0 : nn_between(t, 0, 4);
-        g->pad_hi[i] = flat ? 0 : nn_between(t, 0, 4);
+        bool flat = i == 0 && (q.block || parity_random(t) % 3);
+        g->in[i] = flat ? 1 : parity_between(t, 1, i == 2 ? 70 : 12);
+        g->kernel[i] = flat ? 1 : parity_between(t, 1, 5);
+        g->stride[i] = flat ? 1 : parity_between(t, 1, 4);
+        g->dilation[i] = flat ? 1 : parity_between(t, 1, 3);
+        g->pad_lo[i] = flat ? 0 : parity_between(t, 0, 4);
+        g->pad_hi[i] = flat ? 0 : parity_between(t, 0, 4);
         int64_t room = g->in[i] + g->pad_lo[i] + g->pad_hi[i] - (g->kernel[i] - 1) * g->dilation[i] - 1;
         if (room < 0) {
             g->pad_hi[i] -= room;
             room = 0;
         }
         g->out[i] = room / g->stride[i] + 1;
-        if (room % g->stride[i] && nn_coin(t) && g->out[i] * g->stride[i] < g->in[i] + g->pad_lo[i])
+        if (room % g->stride[i] && parity_coin(t) && g->out[i] * g->stride[i] < g->in[i] + g->pad_lo[i])
             g->out[i]++; /* rounded up */
         q.in *= g->in[i];
         q.out *= g->out[i];
@@ -86,41 +86,41 @@ static void pool_run(const sn_pool_table *table, const pool_case *q, bool max, c
     fn(&q->g, q->block, x, y, half, q->g.out[1]);
 }
 
-static void pool_check(nn_check *t)
+static void pool_check(parity *t)
 {
     pool_case q = pool_random(t);
     int64_t lanes = q.block ? q.block : 1;
-    bool max = nn_coin(t);
-    nn_buffer x = nn_buffer_noise(t, q.in * lanes), ref = {0};
+    bool max = parity_coin(t);
+    parity_floats x = parity_floats_noise(t, q.in * lanes), ref = {0};
     for (sn_cpu_level level = SN_CPU_REF; level <= t->highest; level++) {
         sn_pool_table table;
         sn_pool_table_init(&table, level);
-        nn_buffer y = nn_buffer_make(q.out * lanes, nn_coin(t)),
-                  scratch = nn_buffer_make(sn_pool_row(&q.g), nn_coin(t));
+        parity_floats y = parity_floats_make(q.out * lanes, parity_coin(t)),
+                      scratch = parity_floats_make(sn_pool_row(&q.g), parity_coin(t));
         pool_run(&table, &q, max, x.data, y.data, scratch.data);
-        nn_require(t, nn_buffer_done(&scratch), table.level, q.text, "wrote outside of the scratch");
+        parity_require(t, parity_floats_done(&scratch), table.level, q.text, "wrote outside of the scratch");
         if (level == SN_CPU_REF) {
             ref = y;
             for (int64_t i = 0; i < q.out * lanes; i++) {
                 double size;
                 int64_t taps;
                 double want = pool_truth(&q, x.data, i / lanes, i % lanes, max, &size, &taps);
-                if (!nn_expect(t, "ref", q.text, i, y.data[i], want, max ? 0 : nn_slack(taps + 2, size)))
+                if (!parity_expect(t, "ref", q.text, i, y.data[i], want, max ? 0 : parity_slack(taps + 2, size)))
                     break;
             }
             continue;
         }
-        nn_require(t, memcmp(ref.data, y.data, (size_t)(q.out * lanes) * sizeof(float)) == 0, table.level, q.text,
-                   "other bits than ref");
-        nn_require(t, nn_buffer_done(&y), table.level, q.text, "wrote out of bounds");
+        parity_require(t, memcmp(ref.data, y.data, (size_t)(q.out * lanes) * sizeof(float)) == 0, table.level, q.text,
+                       "other bits than ref");
+        parity_require(t, parity_floats_done(&y), table.level, q.text, "wrote out of bounds");
     }
-    nn_require(t, nn_buffer_done(&ref) && nn_buffer_done(&x), "ref", q.text, "wrote out of bounds");
+    parity_require(t, parity_floats_done(&ref) && parity_floats_done(&x), "ref", q.text, "wrote out of bounds");
 }
 
-static void pool_check_global(nn_check *t, int64_t n)
+static void pool_check_global(parity *t, int64_t n)
 {
-    int32_t b = nn_coin(t) ? 16 : (int32_t)nn_between(t, 1, 16);
-    nn_buffer x = nn_buffer_noise(t, n * b);
+    int32_t b = parity_coin(t) ? 16 : (int32_t)parity_between(t, 1, 16);
+    parity_floats x = parity_floats_noise(t, n * b);
     float ref_plain[2] = {0}, ref_block[2][SN_POOL_BLOCK_MAX] = {{0}};
     double sum = 0, size = 0, best = -HUGE_VAL;
     for (int64_t i = 0; i < n; i++) {
@@ -132,22 +132,22 @@ static void pool_check_global(nn_check *t, int64_t n)
         sn_pool_table table;
         sn_pool_table_init(&table, level);
         float plain[2] = {table.avg_global(x.data, n), table.max_global(x.data, n)};
-        nn_buffer block[2] = {nn_buffer_make(b, false), nn_buffer_make(b, true)};
+        parity_floats block[2] = {parity_floats_make(b, false), parity_floats_make(b, true)};
         table.avg_global_block(b, x.data, n, block[0].data);
         table.max_global_block(b, x.data, n, block[1].data);
         if (level == SN_CPU_REF) {
-            nn_expect(t, "ref", "global", n, plain[0], n ? sum / (double)n : 0,
-                      nn_slack(n + 2, size / fmax((double)n, 1)));
-            nn_expect(t, "ref", "global", n, plain[1], best, 0);
+            parity_expect(t, "ref", "global", n, plain[0], n ? sum / (double)n : 0,
+                          parity_slack(n + 2, size / fmax((double)n, 1)));
+            parity_expect(t, "ref", "global", n, plain[1], best, 0);
             memcpy(ref_plain, plain, sizeof plain);
             for (int i = 0; i < 2; i++)
                 memcpy(ref_block[i], block[i].data, (size_t)b * sizeof(float));
         }
-        nn_require(t, memcmp(plain, ref_plain, sizeof plain) == 0, table.level, "global", "other bits than ref");
+        parity_require(t, memcmp(plain, ref_plain, sizeof plain) == 0, table.level, "global", "other bits than ref");
         for (int i = 0; i < 2; i++) {
-            nn_require(t, memcmp(block[i].data, ref_block[i], (size_t)b * sizeof(float)) == 0, table.level,
-                       "global block", "other bits than ref");
-            nn_require(t, nn_buffer_done(&block[i]), table.level, "global block", "wrote out of bounds");
+            parity_require(t, memcmp(block[i].data, ref_block[i], (size_t)b * sizeof(float)) == 0, table.level,
+                           "global block", "other bits than ref");
+            parity_require(t, parity_floats_done(&block[i]), table.level, "global block", "wrote out of bounds");
         }
     }
     for (int32_t l = 0; l < b; l++) {
@@ -156,18 +156,19 @@ static void pool_check_global(nn_check *t, int64_t n)
             lane += (double)x.data[i * b + l];
             lane_size += fabs((double)x.data[i * b + l]);
         }
-        nn_expect(t, "ref", "global block", l, ref_block[0][l], n ? lane / (double)n : 0,
-                  nn_slack(n + 2, lane_size / fmax((double)n, 1)));
+        parity_expect(t, "ref", "global block", l, ref_block[0][l], n ? lane / (double)n : 0,
+                      parity_slack(n + 2, lane_size / fmax((double)n, 1)));
     }
-    nn_buffer_done(&x);
+    parity_floats_done(&x);
 }
 
 int main(int argc, char **argv)
 {
-    nn_check t = nn_begin("kernel_pool", 600, argc, argv);
+    parity t = parity_begin("kernel_pool", 600, argc, argv);
+    parity_cap(&t, SN_CPU_AVX512);
     for (int64_t i = 0; i < t.repeat; i++) {
         pool_check(&t);
-        pool_check_global(&t, i < 40 ? i : nn_between(&t, 0, 300));
+        pool_check_global(&t, i < 40 ? i : parity_between(&t, 0, 300));
     }
-    return nn_end(&t);
+    return parity_end(&t);
 }

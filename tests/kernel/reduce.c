@@ -1,7 +1,6 @@
 /* Every level of every reduction against sums in double: |err| <= (n + 2) u sum|x| for sums, equal for extremes. */
 #include "kernels/reduce.h"
-#include "kernel/shaping_check.h"
-#include <math.h>
+#include "parity.h"
 
 typedef enum reduce_data {
     DATA_NOISE,
@@ -82,8 +81,8 @@ static void reduce_check(parity *p, const reduce_kernel *k, const reduce_case *c
     const char *op = strchr(k->entry, '_') + 1;
     int64_t lines = rows ? c->outs : c->n, len = rows ? c->n : c->outs;
     size_t n_x = lines && len ? (size_t)((lines - 1) * c->ldx + len) : 0;
-    parity_buffer x = parity_buffer_make(n_x * sizeof(float), c->skew);
-    parity_buffer y = parity_buffer_make((size_t)c->outs * sizeof(float), c->skew);
+    parity_block x = parity_block_make(n_x * sizeof(float), c->skew, false);
+    parity_block y = parity_block_make((size_t)c->outs * sizeof(float), c->skew, parity_coin(p));
     float *xf = (float *)(void *)x.data, *yf = (float *)(void *)y.data;
     for (size_t i = 0; i < n_x; i++)
         xf[i] = reduce_value(p, c->data, (int64_t)i);
@@ -91,20 +90,19 @@ static void reduce_check(parity *p, const reduce_kernel *k, const reduce_case *c
         k->rows(yf, xf, c->outs, c->n, c->ldx, c->divisor);
     else
         k->cols(yf, xf, c->n, c->outs, c->ldx, c->divisor);
-    bool ok = parity_buffer_intact(&y);
-    p->n_checked++;
+    bool ok = parity_block_intact(&y);
+    if (!ok)
+        parity_fail(p, k->symbol, "%" PRId64 " results of %" PRId64 ": wrote out of bounds", c->outs, c->n);
     for (int64_t i = 0; i < c->outs && ok; i++) {
         double slack,
             want = reduce_expect(op, rows ? xf + i * c->ldx : xf + i, c->n, rows ? 1 : c->ldx, c->divisor, &slack);
         ok = reduce_agrees((double)yf[i], want, slack);
         if (!ok)
-            fprintf(stderr,
-                    "%s: %lld results of %lld, ldx %lld, data %d, result %lld: %.9g, not %.9g +- %.3g, seed %" PRIu64
-                    "\n",
-                    k->symbol, (long long)c->outs, (long long)c->n, (long long)c->ldx, (int)c->data, (long long)i,
-                    (double)yf[i], want, slack, p->seed);
+            parity_fail(p, k->symbol,
+                        "%" PRId64 " results of %" PRId64 ", ldx %" PRId64 ", data %d, result %" PRId64
+                        ": %.9g, not %.9g +- %.3g",
+                        c->outs, c->n, c->ldx, (int)c->data, i, (double)yf[i], want, slack);
     }
-    p->n_failed += !ok;
     free(x.base);
     free(y.base);
 }
@@ -122,15 +120,13 @@ static void reduce_check_split(parity *p, const reduce_kernel *k)
         k->rows(whole, x, OUTS, N, N, 1);
     else
         k->cols(whole, x, N, OUTS, OUTS, 1);
-    p->n_checked++;
     for (int i = 0; i < OUTS; i++) {
         if (k->rows)
             k->rows(&one, x + i * N, 1, N, N, 1);
         else
             k->cols(&one, x + i, N, 1, OUTS, 1);
         if (memcmp(&one, &whole[i], sizeof one) != 0) {
-            fprintf(stderr, "%s: result %d depends on the others\n", k->symbol, i);
-            p->n_failed++;
+            parity_fail(p, k->symbol, "result %d depends on the others", i);
             break;
         }
     }
@@ -141,7 +137,7 @@ static void reduce_run(parity *p, const reduce_kernel *k, sn_cpu_level level)
 {
     static const int64_t outs[] = {0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 130};
     static const int64_t lens[] = {0, 1, 3, 7, 8, 9, 16, 17, 63, 64, 65, 127, 255, 256, 257, 1000};
-    if (level > p->level)
+    if (level > p->highest || level < p->lowest || !parity_wants(p, k->symbol))
         return;
     for (size_t i = 0; i < sizeof outs / sizeof outs[0]; i++)
         for (size_t j = 0; j < sizeof lens / sizeof lens[0]; j++) {
@@ -161,7 +157,7 @@ static void reduce_run(parity *p, const reduce_kernel *k, sn_cpu_level level)
 
 int main(int argc, char **argv)
 {
-    parity p = parity_begin("reduce", argc, argv);
+    parity p = parity_begin("kernel_reduce", 1, argc, argv);
 #define KERNEL_ROWS(entry, level, symbol, numerics)                                                                    \
     reduce_run(&p, &(reduce_kernel){#entry, #symbol, symbol, NULL}, SN_CPU_##level);
 #define KERNEL_COLS(entry, level, symbol, numerics)                                                                    \

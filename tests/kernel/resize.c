@@ -1,6 +1,6 @@
 /* Resampling against double precision: (taps of both axes + 2) u sum |w x|, since rows are blended first. */
 #include "kernels/resize.h"
-#include "nn_check.h"
+#include "parity.h"
 
 typedef struct resize_case {
     int64_t in_h, in_w, lanes;
@@ -11,22 +11,22 @@ typedef struct resize_case {
     char text[120];
 } resize_case;
 
-static void resize_axis_random(nn_check *t, int64_t in, sn_resize_axis *a, int32_t *index, float *weight)
+static void resize_axis_random(parity *t, int64_t in, sn_resize_axis *a, int32_t *index, float *weight)
 {
-    *a = (sn_resize_axis){nn_between(t, 1, 80), (int32_t)nn_between(t, 1, 6), index, weight};
+    *a = (sn_resize_axis){parity_between(t, 1, 80), (int32_t)parity_between(t, 1, 6), index, weight};
     for (int64_t i = 0; i < a->n * a->taps; i++) {
-        index[i] = (int32_t)nn_between(t, 0, in - 1);
-        weight[i] = a->taps == 1 && nn_coin(t) ? 1 : nn_noise(t);
+        index[i] = (int32_t)parity_between(t, 0, in - 1);
+        weight[i] = a->taps == 1 && parity_coin(t) ? 1 : parity_noise(t);
     }
 }
 
-static void resize_random(nn_check *t, resize_case *q)
+static void resize_random(parity *t, resize_case *q)
 {
     static const int64_t lanes[] = {1, 1, 1, 8, 16, 3, 5};
-    q->in_h = nn_between(t, 1, 9);
-    q->in_w = nn_between(t, 1, 70);
-    q->lanes = lanes[nn_random(t) % 7];
-    q->copy_w = nn_random(t) % 4 == 0;
+    q->in_h = parity_between(t, 1, 9);
+    q->in_w = parity_between(t, 1, 70);
+    q->lanes = lanes[parity_random(t) % 7];
+    q->copy_w = parity_random(t) % 4 == 0;
     resize_axis_random(t, q->in_h, &q->h, q->index[0], q->weight[0]);
     resize_axis_random(t, q->in_w, &q->w, q->index[1], q->weight[1]);
     snprintf(q->text, sizeof q->text, "in %" PRId64 "x%" PRId64 "x%" PRId64 " out %" PRId64 "x%" PRId64 " taps %d %d",
@@ -49,57 +49,61 @@ static double resize_truth(const resize_case *q, const float *x, int64_t oh, int
     return sum;
 }
 
-static void resize_check(nn_check *t, resize_case *q)
+static void resize_check(parity *t, resize_case *q)
 {
     resize_random(t, q);
     int64_t out_w = q->copy_w ? q->in_w : q->w.n, count = q->h.n * out_w * q->lanes;
-    nn_buffer x = nn_buffer_noise(t, q->in_h * q->in_w * q->lanes);
+    parity_floats x = parity_floats_noise(t, q->in_h * q->in_w * q->lanes);
     for (sn_cpu_level level = t->lowest; level <= t->highest; level++) {
         sn_resize_table table;
         sn_resize_table_init(&table, level);
-        nn_buffer y = nn_buffer_make(count, nn_coin(t)), row = nn_buffer_make(q->in_w * q->lanes, nn_coin(t));
+        parity_floats y = parity_floats_make(count, parity_coin(t)),
+                      row = parity_floats_make(q->in_w * q->lanes, parity_coin(t));
         int64_t half = q->h.n / 2;
         table.plane(&q->h, q->copy_w ? NULL : &q->w, q->in_w, q->lanes, x.data, y.data, half, q->h.n, row.data);
         table.plane(&q->h, q->copy_w ? NULL : &q->w, q->in_w, q->lanes, x.data, y.data, 0, half, row.data);
         for (int64_t i = 0; i < count; i++) {
             double size,
                 want = resize_truth(q, x.data, i / q->lanes / out_w, i / q->lanes % out_w, i % q->lanes, &size);
-            if (!nn_expect(t, table.level, q->text, i, y.data[i], want, nn_slack(q->h.taps + q->w.taps + 2, size)))
+            if (!parity_expect(t, table.level, q->text, i, y.data[i], want,
+                               parity_slack(q->h.taps + q->w.taps + 2, size)))
                 break;
         }
-        nn_require(t, nn_buffer_done(&y) && nn_buffer_done(&row), table.level, q->text, "wrote out of bounds");
+        parity_require(t, parity_floats_done(&y) && parity_floats_done(&row), table.level, q->text,
+                       "wrote out of bounds");
     }
-    nn_buffer_done(&x);
+    parity_floats_done(&x);
 }
 
-static void resize_check_pick(nn_check *t, int64_t n)
+static void resize_check_pick(parity *t, int64_t n)
 {
-    nn_buffer x = nn_buffer_noise(t, 50);
+    parity_floats x = parity_floats_noise(t, 50);
     int32_t *index = malloc((size_t)(n ? n : 1) * sizeof *index);
     if (!index)
-        nn_die("out of memory");
+        parity_die("out of memory");
     for (int64_t i = 0; i < n; i++)
-        index[i] = (int32_t)nn_between(t, 0, 49);
+        index[i] = (int32_t)parity_between(t, 0, 49);
     for (sn_cpu_level level = t->lowest; level <= t->highest; level++) {
         sn_resize_table table;
         sn_resize_table_init(&table, level);
-        nn_buffer y = nn_buffer_make(n, nn_coin(t));
+        parity_floats y = parity_floats_make(n, parity_coin(t));
         table.pick((const uint32_t *)(const void *)x.data, index, n, (uint32_t *)(void *)y.data);
         for (int64_t i = 0; i < n; i++)
-            nn_require(t, memcmp(&y.data[i], &x.data[index[i]], 4) == 0, table.level, "pick", "another element");
-        nn_require(t, nn_buffer_done(&y), table.level, "pick", "wrote out of bounds");
+            parity_require(t, memcmp(&y.data[i], &x.data[index[i]], 4) == 0, table.level, "pick", "another element");
+        parity_require(t, parity_floats_done(&y), table.level, "pick", "wrote out of bounds");
     }
     free(index);
-    nn_buffer_done(&x);
+    parity_floats_done(&x);
 }
 
 int main(int argc, char **argv)
 {
     static resize_case q;
-    nn_check t = nn_begin("kernel_resize", 200, argc, argv);
+    parity t = parity_begin("kernel_resize", 200, argc, argv);
+    parity_cap(&t, SN_CPU_AVX512);
     for (int64_t i = 0; i < t.repeat; i++) {
         resize_check(&t, &q);
-        resize_check_pick(&t, i < 40 ? i : nn_between(&t, 0, 200));
+        resize_check_pick(&t, i < 40 ? i : parity_between(&t, 0, 200));
     }
-    return nn_end(&t);
+    return parity_end(&t);
 }

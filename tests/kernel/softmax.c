@@ -5,9 +5,9 @@
  * form the same sum enters through its logarithm, and d and the result are rounded.
  */
 #include "kernels/softmax.h"
-#include "nn_check.h"
+#include "parity.h"
 
-static void softmax_check_row(nn_check *t, const char *kernel, const char *text, const float *x, const float *y,
+static void softmax_check_row(parity *t, const char *kernel, const char *text, const float *x, const float *y,
                               int64_t n, int64_t stride, bool log_form)
 {
     double max = -HUGE_VAL, sum = 0, spread = 0;
@@ -18,20 +18,20 @@ static void softmax_check_row(nn_check *t, const char *kernel, const char *text,
         spread = fmax(spread, max - (double)x[i * stride]);
     }
     for (int64_t i = 0; i < n; i++) {
-        double d = (double)x[i * stride] - max, u = NN_U;
+        double d = (double)x[i * stride] - max, u = PARITY_U;
         double want = log_form ? d - log(sum) : exp(d) / sum;
         double slack = log_form ? (fabs(d) + (double)n + 8 + fabs(want)) * 2 * u
                                 : want * (fabs(d) + fmin(spread, 104) + (double)n + 8) * u + 0x1p-126;
-        if (!nn_expect(t, kernel, text, i, y[i * stride], want, slack))
+        if (!parity_expect(t, kernel, text, i, y[i * stride], want, slack))
             return;
     }
 }
 
-static void softmax_run(nn_check *t, const sn_softmax_table *table, int64_t n, int64_t inner, bool log_form,
-                        float scale, bool in_place)
+static void softmax_run(parity *t, const sn_softmax_table *table, int64_t n, int64_t inner, bool log_form, float scale,
+                        bool in_place)
 {
     char text[120];
-    nn_buffer x = nn_buffer_noise(t, n * inner), y = nn_buffer_make(n * inner, nn_coin(t));
+    parity_floats x = parity_floats_noise(t, n * inner), y = parity_floats_make(n * inner, parity_coin(t));
     for (size_t i = 0; i < x.n; i++) {
         x.data[i] *= scale;
         y.data[i] = in_place ? x.data[i] : 7;
@@ -45,32 +45,35 @@ static void softmax_run(nn_check *t, const sn_softmax_table *table, int64_t n, i
         (log_form ? table->log_inner : table->inner)(from, n, inner, y.data);
     for (int64_t j = 0; j < inner; j++)
         softmax_check_row(t, table->level, text, x.data + j, y.data + j, n, inner, log_form);
-    nn_require(t, nn_buffer_done(&x) && nn_buffer_done(&y), table->level, text, "wrote out of bounds");
+    parity_require(t, parity_floats_done(&x) && parity_floats_done(&y), table->level, text, "wrote out of bounds");
 }
 
 /* Masked attention: -inf counts as nothing; a NaN makes its row NaN. */
-static void softmax_special(nn_check *t, const sn_softmax_table *table)
+static void softmax_special(parity *t, const sn_softmax_table *table)
 {
     const float x[5] = {0, -INFINITY, 0, -INFINITY, -INFINITY}, bad[3] = {0, NAN, 1};
     float y[5];
     table->row(x, 5, y);
-    nn_require(t, y[0] == 0.5f && y[1] == 0 && y[2] == 0.5f && y[4] == 0, table->level, "masked", "not 1/2, 0, 1/2");
+    parity_require(t, y[0] == 0.5f && y[1] == 0 && y[2] == 0.5f && y[4] == 0, table->level, "masked",
+                   "not 1/2, 0, 1/2");
     table->row(bad, 3, y);
-    nn_require(t, isnan(y[0]) && isnan(y[1]) && isnan(y[2]), table->level, "NaN", "the row is not NaN");
+    parity_require(t, isnan(y[0]) && isnan(y[1]) && isnan(y[2]), table->level, "NaN", "the row is not NaN");
 }
 
 int main(int argc, char **argv)
 {
-    nn_check t = nn_begin("kernel_softmax", 200, argc, argv);
+    parity t = parity_begin("kernel_softmax", 200, argc, argv);
+    parity_cap(&t, SN_CPU_AVX512);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
         sn_softmax_table table;
         sn_softmax_table_init(&table, level);
         softmax_special(&t, &table);
         for (int64_t i = 0; i < t.repeat; i++) {
             static const float scale[] = {1, 1, 10, 100, 1e-3f};
-            int64_t n = i < 70 ? i + 1 : nn_between(&t, 1, 400);
-            softmax_run(&t, &table, n, nn_coin(&t) ? 1 : nn_between(&t, 2, 40), nn_coin(&t), scale[i % 5], nn_coin(&t));
+            int64_t n = i < 70 ? i + 1 : parity_between(&t, 1, 400);
+            softmax_run(&t, &table, n, parity_coin(&t) ? 1 : parity_between(&t, 2, 40), parity_coin(&t), scale[i % 5],
+                        parity_coin(&t));
         }
     }
-    return nn_end(&t);
+    return parity_end(&t);
 }

@@ -1,6 +1,6 @@
 /* Every level of every transpose moves the same bytes as the reference and touches nothing else. */
 #include "kernels/transpose.h"
-#include "kernel/shaping_check.h"
+#include "parity.h"
 
 typedef struct transpose_case {
     int64_t rows, cols, lds, ldd;
@@ -13,18 +13,15 @@ static void transpose_check(parity *p, const transpose_case *c, sn_transpose_fn 
 {
     size_t n_src = c->rows && c->cols ? (size_t)((c->rows - 1) * c->lds + c->cols) * c->size : 0;
     size_t n_dst = c->rows && c->cols ? (size_t)((c->cols - 1) * c->ldd + c->rows) * c->size : 0;
-    parity_buffer src = parity_buffer_make(n_src, c->skew), want = parity_buffer_make(n_dst, c->skew);
-    parity_buffer got = parity_buffer_make(n_dst, c->skew);
+    parity_block src = parity_block_make(n_src, c->skew, false), want = parity_block_make(n_dst, c->skew, false);
+    parity_block got = parity_block_make(n_dst, c->skew, parity_coin(p));
     for (size_t i = 0; i < n_src; i++)
         src.data[i] = (uint8_t)parity_random(p);
     ref(want.data, c->ldd, src.data, c->lds, c->rows, c->cols);
     fn(got.data, c->ldd, src.data, c->lds, c->rows, c->cols);
-    p->n_checked++;
-    if ((n_dst && memcmp(got.data, want.data, n_dst) != 0) || !parity_buffer_intact(&got)) {
-        p->n_failed++;
-        fprintf(stderr, "%s: %lldx%lld lds %lld ldd %lld skew %zu differs, seed %" PRIu64 "\n", symbol,
-                (long long)c->rows, (long long)c->cols, (long long)c->lds, (long long)c->ldd, c->skew, p->seed);
-    }
+    if ((n_dst && memcmp(got.data, want.data, n_dst) != 0) || !parity_block_intact(&got))
+        parity_fail(p, symbol, "%" PRId64 "x%" PRId64 " lds %" PRId64 " ldd %" PRId64 " skew %zu differs", c->rows,
+                    c->cols, c->lds, c->ldd, c->skew);
     free(src.base);
     free(want.base);
     free(got.base);
@@ -38,12 +35,10 @@ static void transpose_check_ref(parity *p, size_t size, sn_transpose_fn *ref)
     for (size_t i = 0; i < sizeof src; i++)
         src[i] = (uint8_t)parity_random(p);
     ref(dst, ROWS, src, COLS, ROWS, COLS);
-    p->n_checked++;
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < COLS; c++)
             if (memcmp(dst + (c * ROWS + r) * size, src + (r * COLS + c) * size, size) != 0) {
-                fprintf(stderr, "reference of %zu bytes: element %zu,%zu\n", size, r, c);
-                p->n_failed++;
+                parity_fail(p, "ref", "%zu bytes: element %zu,%zu", size, r, c);
                 return;
             }
 }
@@ -53,7 +48,7 @@ static void transpose_run(parity *p, size_t size, sn_cpu_level level, sn_transpo
     static const int64_t extent[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 97};
     enum { N = sizeof extent / sizeof extent[0] };
     sn_transpose_table ref;
-    if (level > p->level)
+    if (level > p->highest || level < p->lowest || !parity_wants(p, symbol))
         return;
     sn_transpose_table_init(&ref, SN_CPU_REF);
     if (level == SN_CPU_REF)
@@ -70,7 +65,7 @@ static void transpose_run(parity *p, size_t size, sn_cpu_level level, sn_transpo
 
 int main(int argc, char **argv)
 {
-    parity p = parity_begin("transpose", argc, argv);
+    parity p = parity_begin("kernel_transpose", 1, argc, argv);
     static const struct {
         const char *entry;
         size_t size;

@@ -16,7 +16,7 @@ static inline __attribute__((always_inline)) __m256 sn_act_ps256(__m256 x, const
     case SN_ACT_CLIP: return _mm256_min_ps(beta, _mm256_max_ps(alpha, x));
     case SN_ACT_SIGMOID: return sn_sigmoid_ps256(x);
     case SN_ACT_TANH: return sn_tanh_ps256(x);
-    case SN_ACT_SILU: return _mm256_mul_ps(x, sn_sigmoid_ps256(_mm256_mul_ps(alpha, x)));
+    case SN_ACT_SILU: return sn_gate_ps256(x, _mm256_mul_ps(alpha, x));
     case SN_ACT_GELU: return sn_gelu_ps256(x);
     case SN_ACT_GELU_TANH: return sn_gelu_tanh_ps256(x);
     case SN_ACT_HARD_SIGMOID:

@@ -16,7 +16,7 @@ static inline __attribute__((always_inline)) __m512 sn_act_ps512(__m512 x, const
     case SN_ACT_CLIP: return _mm512_min_ps(beta, _mm512_max_ps(alpha, x));
     case SN_ACT_SIGMOID: return sn_sigmoid_ps512(x);
     case SN_ACT_TANH: return sn_tanh_ps512(x);
-    case SN_ACT_SILU: return _mm512_mul_ps(x, sn_sigmoid_ps512(_mm512_mul_ps(alpha, x)));
+    case SN_ACT_SILU: return sn_gate_ps512(x, _mm512_mul_ps(alpha, x));
     case SN_ACT_GELU: return sn_gelu_ps512(x);
     case SN_ACT_GELU_TANH: return sn_gelu_tanh_ps512(x);
     case SN_ACT_HARD_SIGMOID:

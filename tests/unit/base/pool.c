@@ -1,5 +1,6 @@
 #include "base/pool.h"
 #include "unit/unit.h"
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -27,13 +28,15 @@ static void check_regions(uint32_t threads, uint32_t n_parts, uint32_t want_part
     assert_int_equal(sn_pool_threads(pool), threads ? threads : 1);
     work w;
     memset(&w, 0, sizeof w);
-    uint32_t regions = threads > 2 ? REGIONS / 20 : REGIONS; /* more threads than cores: each hand-over costs a slice */
-    for (uint32_t i = 0; i < regions; i++)
+    for (uint32_t i = 0; i < REGIONS; i++) {
         sn_pool_run(pool, work_add_one, &w, n_parts);
+        if (i % 1000 == 0)
+            sn_pool_rest(pool);
+    }
     for (size_t i = 0; i < ITEMS; i++)
-        assert_int_equal(w.item[i], regions);
+        assert_int_equal(w.item[i], REGIONS);
     for (uint32_t p = 0; p < 8; p++)
-        assert_int_equal(w.parts_seen[p], p < want_parts ? regions : 0);
+        assert_int_equal(w.parts_seen[p], p < want_parts ? REGIONS : 0);
     sn_pool_destroy(pool);
 }
 
@@ -71,6 +74,43 @@ static void test_sleep_and_wake(void **state)
     }
     for (size_t i = 0; i < ITEMS; i++)
         assert_int_equal(w.item[i], 300);
+    sn_pool_destroy(pool);
+}
+
+/* With one core for all threads, waiting for each other would take a time slice a region, minutes in all: the caller
+ * does what the others do not come to. */
+static void test_one_core_for_all(void **state)
+{
+    (void)state;
+    cpu_set_t before, one;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    check_regions(3, 3, 3);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
+/* A part that takes long is begun once, and waited for. */
+static void work_slowly(void *arg, uint32_t part, uint32_t n_parts)
+{
+    (void)n_parts;
+    struct timespec pause = {0, part == 1 ? 2000000 : 0};
+    nanosleep(&pause, NULL);
+    ((uint32_t *)arg)[part]++;
+}
+
+static void test_slow_parts(void **state)
+{
+    (void)state;
+    sn_pool *pool = NULL;
+    uint32_t count[4] = {0};
+    assert_int_equal(sn_pool_create(sn_allocator_default(), 4, &pool), SETSUNA_OK);
+    for (uint32_t i = 0; i < 20; i++) {
+        sn_pool_run(pool, work_slowly, count, 4);
+        for (int p = 0; p < 4; p++)
+            assert_int_equal(count[p], i + 1);
+    }
     sn_pool_destroy(pool);
 }
 
@@ -144,9 +184,14 @@ static void test_range(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_pool),        cmocka_unit_test(test_regions),
-        cmocka_unit_test(test_sleep_and_wake), cmocka_unit_test(test_create_destroy_at_any_time),
-        cmocka_unit_test(test_bad_count),      cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_no_pool),
+        cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_sleep_and_wake),
+        cmocka_unit_test(test_create_destroy_at_any_time),
+        cmocka_unit_test(test_one_core_for_all),
+        cmocka_unit_test(test_slow_parts),
+        cmocka_unit_test(test_bad_count),
+        cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

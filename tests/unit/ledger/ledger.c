@@ -268,6 +268,37 @@ static void test_null_ledger(void **state)
 }
 
 /* With the real clock: real work is found in its stage, and all of it adds up. */
+static void test_join_balances(void **state)
+{
+    (void)state;
+    sn_ledger a, b;
+    sn_ledger_begin_at(&a, 7, 1000);
+    sn_ledger_enter_at(&a, SN_STAGE_ACQUIRE, 1003);
+    sn_ledger_leave_at(&a, SN_STAGE_ACQUIRE, 1010);
+    sn_ledger_wait_at(&a, SN_WAIT_RUNQUEUE, 5, 1010);
+    sn_ledger_wait_at(&a, SN_WAIT_STEAL, 2, 1010);
+    sn_ledger_close_at(&a, 1020);
+    sn_ledger_begin_at(&b, 8, 5000);
+    sn_ledger_enter_at(&b, SN_STAGE_ACQUIRE, 5000);
+    sn_ledger_switch_at(&b, SN_STAGE_EXECUTE, 5001);
+    sn_ledger_leave_at(&b, SN_STAGE_EXECUTE, 5040);
+    sn_ledger_leave_at(&b, SN_STAGE_EXECUTE, 5041); /* a flaw */
+    sn_ledger_wait_at(&b, SN_WAIT_RUNQUEUE, 4, 5041);
+    sn_ledger_add_at(&b, SN_STAGE_LOAD, 100, 5041); /* more than has passed */
+    sn_ledger_close_at(&b, 5050);
+    sn_ledger_join(&a, &b);
+    assert_balanced(&a);
+    assert_int_equal(a.id, 7);
+    assert_int_equal(a.wall_ns, 20 + 50);
+    assert_int_equal(a.stage_ns[SN_STAGE_ACQUIRE], 7 + 1);
+    assert_int_equal(a.stage_ns[SN_STAGE_EXECUTE], 39);
+    assert_int_equal(a.n_enters[SN_STAGE_ACQUIRE], 2);
+    assert_int_equal(a.n_flaws, 1);
+    assert_int_equal(a.known, 1u << SN_WAIT_RUNQUEUE);
+    assert_int_equal(a.wait_ns[SN_WAIT_RUNQUEUE], 9);
+    assert_int_equal(a.wait_ns[SN_WAIT_STEAL], 0);
+}
+
 static void test_real_clock(void **state)
 {
     (void)state;
@@ -337,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_misuse_is_counted_and_balances),
         cmocka_unit_test(test_too_deep),
         cmocka_unit_test(test_null_ledger),
+        cmocka_unit_test(test_join_balances),
         cmocka_unit_test(test_real_clock),
         cmocka_unit_test(test_no_system_calls),
     };

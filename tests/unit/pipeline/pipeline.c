@@ -174,7 +174,7 @@ static void test_inputs(void **state)
     assert_string_equal(sn_pipeline_step(p, 0)->type->name, "cast");
     assert_null(sn_pipeline_step(p, 1));
     assert_int_equal(sn_pipeline_next(p, NULL, &more, &err), SETSUNA_EINVAL);
-    assert_int_equal(sn_pipeline_start(p, &err), SETSUNA_EINVAL);
+    assert_int_equal(sn_pipeline_start(p, NULL, &err), SETSUNA_EINVAL);
     assert_string_equal(err.text, "input 'a' (bytes) was not given");
     float one = 1;
     setsuna_tensor t = tensor_f32(&one, 1, 1, 0, 0);

@@ -20,6 +20,16 @@ static sound_file sound_of(int64_t n)
     return f;
 }
 
+static sn_pipeline *open_text(const char *text)
+{
+    sn_pipeline *p = NULL;
+    setsuna_error err = {0};
+    setsuna_status status = sn_pipeline_parse("test.yaml", text, strlen(text), NULL, &p, &err);
+    if (status != SETSUNA_OK)
+        fail_msg("%s: %s", err.where, err.text);
+    return p;
+}
+
 static sn_pipeline *open_steps(const char *steps)
 {
     char text[4096];
@@ -27,12 +37,7 @@ static sn_pipeline *open_steps(const char *steps)
              "setsuna: 1\nname: test\ninputs: {sound: bytes}\nsteps:\n"
              "  - decode_audio: {from: sound, to: audio, rate: 16000}\n%s",
              steps);
-    sn_pipeline *p = NULL;
-    setsuna_error err = {0};
-    setsuna_status status = sn_pipeline_parse("test.yaml", text, strlen(text), NULL, &p, &err);
-    if (status != SETSUNA_OK)
-        fail_msg("%s: %s", err.where, err.text);
-    return p;
+    return open_text(text);
 }
 
 static void expect_open_fails(const char *steps, const char *reason)
@@ -53,7 +58,7 @@ static void start(sn_pipeline *p, const sound_file *f)
 {
     setsuna_error err = {0};
     assert_int_equal(sn_pipeline_set_bytes(p, 0, f->data, f->size, &err), SETSUNA_OK);
-    assert_int_equal(sn_pipeline_start(p, &err), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_start(p, NULL, &err), SETSUNA_OK);
 }
 
 static bool next(sn_pipeline *p)
@@ -133,12 +138,87 @@ static void test_empty_sound(void **state)
         ;
     assert_true(sn_pipeline_output(p, 0)->filled);
     start(p, &none);
+    assert_true(sn_pipeline_frame_s(p) == 0);
     assert_false(next(p));
+    assert_true(sn_pipeline_frame_s(p) == 0);
     assert_false(sn_pipeline_output(p, 0)->filled);
     assert_int_equal(sn_pipeline_output(p, 0)->tensor.t.size_bytes, 0);
     assert_int_equal(sn_pipeline_output(p, 1)->segments.n, 0);
     free(some.data);
     free(none.data);
+    sn_pipeline_close(p);
+}
+
+/* ---- ledgers ------------------------------------------------------------------------------------------------- */
+
+static void test_frames_have_ledgers_of_their_own(void **state)
+{
+    (void)state;
+    enum { N = 1000, LENGTH = 100, HOP = 40, FRAMES = 1 + (N - LENGTH + HOP - 1) / HOP };
+    sn_pipeline *p = open_steps("  - frames: {from: audio, to: frame, length: 100, hop: 40}\n"
+                                "  - affine: {from: frame, to: scaled, scale: 2}\n"
+                                "  - collect: {from: scaled, to: all}\n"
+                                "outputs: [all]\n");
+    sound_file f = sound_of(N);
+    const setsuna_tensor *all = &sn_pipeline_output(p, 0)->tensor.t;
+    for (int64_t round = 0; round < 3; round++) {
+        sn_ledger l;
+        setsuna_error err = {0};
+        assert_int_equal(sn_pipeline_set_bytes(p, 0, f.data, f.size, &err), SETSUNA_OK);
+        /* The file is read and decoded before the first frame, and only then. */
+        sn_ledger_begin(&l, 0);
+        assert_int_equal(sn_pipeline_start(p, &l, &err), SETSUNA_OK);
+        sn_ledger_close(&l);
+        assert_int_equal(l.n_flaws, 0);
+        for (int i = 0; i < SN_STAGES; i++)
+            assert_int_equal(l.n_enters[i], i == SN_STAGE_ACQUIRE || i == SN_STAGE_PREPROCESS);
+        assert_true(l.unexplained_ns >= 0);
+        assert_true(sn_pipeline_frame_s(p) == 0);
+        bool more = true;
+        for (int64_t k = 0; more; k++) {
+            sn_ledger_begin(&l, (uint64_t)k);
+            assert_int_equal(sn_pipeline_next(p, &l, &more, &err), SETSUNA_OK);
+            sn_ledger_close(&l);
+            assert_int_equal(l.n_flaws, 0);
+            for (int i = 0; i < SN_STAGES; i++)
+                assert_int_equal(l.n_enters[i], i == SN_STAGE_PREPARE ? 2 : i == SN_STAGE_POSTPROCESS ? 1 : 0);
+            assert_int_equal(l.wall_ns, sn_ledger_explained_ns(&l) + (uint64_t)l.unexplained_ns);
+            assert_int_equal(more, k + 1 < FRAMES);
+            assert_true(sn_pipeline_frame_s(p) == (double)HOP / 16000.0);
+            assert_int_equal(all->shape.dim[0], k + 1); /* nothing of the round before */
+            if (round == 1 && k == 3)
+                break; /* and a run that is given up in the middle leaves nothing either */
+        }
+    }
+    free(f.data);
+    sn_pipeline_close(p);
+}
+
+/* A step before the source that has nothing to hand on: there are no frames, and that is no failure. */
+static void test_stopped_before_the_source(void **state)
+{
+    (void)state;
+    sn_pipeline *p = open_text("setsuna: 1\nname: test\ninputs: {sound: bytes, x: tensor}\nsteps:\n"
+                               "  - window: {from: x, to: last, rows: 4}\n"
+                               "  - decode_audio: {from: sound, to: audio, rate: 16000}\n"
+                               "  - frames: {from: audio, to: frame, length: 10}\n"
+                               "  - collect: {from: frame, to: all}\n"
+                               "outputs: [all, last]\n");
+    sound_file f = sound_of(100);
+    float row[4] = {1, 2, 3, 4};
+    setsuna_tensor few = {SETSUNA_F32, {2, {1, 1}}, row, sizeof *row},
+                   enough = {SETSUNA_F32, {2, {4, 1}}, row, sizeof row};
+    for (int run = 0; run < 4; run++) {
+        assert_int_equal(sn_pipeline_set_tensor(p, 1, run % 2 ? &enough : &few, NULL), SETSUNA_OK);
+        start(p, &f);
+        int frames = 0;
+        for (bool more = true; more; frames += sn_pipeline_frame_s(p) > 0)
+            more = next(p);
+        assert_int_equal(frames, run % 2 ? 10 : 0);
+        assert_int_equal(sn_pipeline_output(p, 0)->filled, run % 2);
+        assert_int_equal(sn_pipeline_output(p, 1)->filled, run % 2);
+    }
+    free(f.data);
     sn_pipeline_close(p);
 }
 
@@ -261,6 +341,74 @@ static void test_events(void **state)
     sn_pipeline_close(p);
 }
 
+/* Detectors inside for_each, with one box or two, tell what they tell outside: each event once, the last one too. */
+static void check_events_in_for_each(const sound_file *sound, const uint8_t *png, size_t png_size, int64_t boxes)
+{
+    sn_pipeline *p = open_text(
+        "setsuna: 1\nname: test\ninputs: {sound: bytes, picture: bytes, places: tensor, scores: tensor}\nsteps:\n"
+        "  - decode: {from: picture, to: photo}\n"
+        "  - ssd_boxes: {boxes: places, scores: scores, image: photo, to: found, width: 2, height: 1, strides: [1],\n"
+        "      extra_ratio: 0, fixed_size: true, sigmoid: false}\n"
+        "  - decode_audio: {from: sound, to: audio, rate: 16000}\n"
+        "  - frames: {from: audio, to: frame, length: 1, begin: b, end: e}\n"
+        "  - speech_segments: {from: frame, begin: b, end: e, to: segments, min_speech_ms: 1, min_silence_ms: 0}\n"
+        "  - wake_words: {scores: {loud: frame}, begin: b, end: e, to: words, refractory_ms: 1}\n"
+        "  - for_each:\n"
+        "      boxes: found\n"
+        "      as: one\n"
+        "      steps:\n"
+        "        - speech_segments: {from: frame, begin: b, end: e, to: s, min_speech_ms: 1, min_silence_ms: 0}\n"
+        "        - wake_words: {scores: {loud: frame}, begin: b, end: e, to: w, refractory_ms: 1}\n"
+        "      collect: {s: segments_inside, w: words_inside}\n"
+        "outputs: [segments, words, segments_inside, words_inside]\n");
+    float place[8] = {0, 0, 0.25f, 0.5f, 0, 0, 0.25f, 0.5f}, score[2] = {0.9f, boxes > 1 ? 0.8f : 0.0f};
+    setsuna_tensor places = {SETSUNA_F32, {3, {1, 2, 4}}, place, sizeof place};
+    setsuna_tensor scores = {SETSUNA_F32, {3, {1, 2, 1}}, score, sizeof score};
+    assert_int_equal(sn_pipeline_set_bytes(p, 1, png, png_size, NULL), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_set_tensor(p, 2, &places, NULL), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_set_tensor(p, 3, &scores, NULL), SETSUNA_OK);
+    for (int run = 0; run < 2; run++) {
+        start(p, sound);
+        while (next(p))
+            ;
+        const sn_pipe_slot *segments = sn_pipeline_output(p, 0), *words = sn_pipeline_output(p, 1);
+        assert_int_equal(segments->segments.n, 2);
+        assert_int_equal(words->segments.n, 2);
+        for (uint32_t k = 0; k < 2; k++) {
+            const sn_pipe_slot *outside = sn_pipeline_output(p, k), *inside = sn_pipeline_output(p, 2 + k);
+            assert_int_equal(inside->segments.n, 2);
+            for (size_t i = 0; i < inside->segments.n; i++) {
+                const sn_segment *a = &outside->segments.item[i], *b = &inside->segments.item[i];
+                assert_true(a->begin_s == b->begin_s && a->end_s == b->end_s);
+                assert_true(fabsf(a->score - b->score) <= 1e-6f);
+            }
+        }
+    }
+    sn_pipeline_close(p);
+}
+
+static void test_events_in_for_each(void **state)
+{
+    (void)state;
+    enum { N = 160, GAP_BEGIN = 60, GAP_END = 120 };
+    float s[N] = {0};
+    for (size_t i = 20; i < N; i++) /* the second burst lasts until the end */
+        s[i] = i < GAP_BEGIN || i >= GAP_END ? 0.75f : 0.0f;
+    sound_file sound = sound_file_make(SF_FORMAT_WAV | SF_FORMAT_FLOAT, 16000, 1, s, N);
+    sn_image photo = {0};
+    uint8_t *png;
+    size_t size;
+    assert_int_equal(sn_image_reserve(sn_allocator_default(), &photo, 20, 10, 3), SETSUNA_OK);
+    for (int y = 0; y < 10; y++)
+        memset(sn_image_row(&photo, y), 0, 60);
+    assert_int_equal(sn_image_encode_png(sn_allocator_default(), &photo, &png, &size, NULL), SETSUNA_OK);
+    check_events_in_for_each(&sound, png, size, 1);
+    check_events_in_for_each(&sound, png, size, 2); /* each frame twice: the same moments */
+    sn_image_fini(sn_allocator_default(), &photo);
+    sn_free(sn_allocator_default(), png);
+    free(sound.data);
+}
+
 static void test_mistakes_are_told(void **state)
 {
     (void)state;
@@ -292,9 +440,9 @@ static void test_mistakes_are_told(void **state)
     assert_non_null(strstr(err.where, "test.yaml"));
     /* A sound that is none is told by its file. */
     assert_int_equal(sn_pipeline_set_bytes(p, 0, "RIFF", 4, &err), SETSUNA_OK);
-    assert_int_equal(sn_pipeline_start(p, &err), SETSUNA_OK);
-    assert_int_equal(sn_pipeline_next(p, NULL, &more, &err), SETSUNA_EINPUT);
+    assert_int_equal(sn_pipeline_start(p, NULL, &err), SETSUNA_EINPUT);
     assert_non_null(strstr(err.text, "not a WAV"));
+    assert_int_equal(sn_pipeline_next(p, NULL, &more, &err), SETSUNA_EINVAL);
     free(f.data);
     sn_pipeline_close(p);
 }
@@ -304,9 +452,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frames_are_exact),
         cmocka_unit_test(test_empty_sound),
+        cmocka_unit_test(test_frames_have_ledgers_of_their_own),
+        cmocka_unit_test(test_stopped_before_the_source),
         cmocka_unit_test(test_window_holds_the_last_rows),
         cmocka_unit_test(test_collect_keeps_everything),
         cmocka_unit_test(test_events),
+        cmocka_unit_test(test_events_in_for_each),
         cmocka_unit_test(test_mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,18 +25,28 @@ def emit(case):
     return load(done.stdout.decode("utf-8"))
 
 
-def check_sense(case, result):
-    """What a schema cannot say."""
-    latency = [result["latency_ns"][q] for q in QUANTILES]
+def check_ledger(case, ledger):
+    latency = [ledger["latency_ns"][q] for q in QUANTILES]
     assert latency == sorted(latency), case
-    assert latency[0] <= result["latency_ns"]["mean"] <= latency[-1], case
-    rest, wall = result["unexplained_ns"], result["latency_ns"]["mean"]
-    explained = sum(stage["mean"] for stage in result["stages_ns"].values())
+    assert latency[0] <= ledger["latency_ns"]["mean"] <= latency[-1], case
+    rest, wall = ledger["unexplained_ns"], ledger["latency_ns"]["mean"]
+    explained = sum(stage["mean"] for stage in ledger["stages_ns"].values())
     assert abs(explained + rest["mean"] - rest["overdrawn_mean"] - wall) <= 1e-12 * wall, case
     if wall:
-        shares = sum(stage["share"] for stage in result["stages_ns"].values()) + rest["share"]
+        shares = sum(stage["share"] for stage in ledger["stages_ns"].values()) + rest["share"]
         assert abs(shares - rest["overdrawn_mean"] / wall - 1) < 1e-12, case
     assert (rest["overdrawn_mean"] > 0) == (case == "overdrawn"), case
+
+
+def check_sense(case, result):
+    """What a schema cannot say."""
+    check_ledger(case, result)
+    assert ("stream" in result) == (case == "stream"), case
+    if "stream" in result:
+        stream = result["stream"]
+        check_ledger(case, stream["opening"])
+        factor = result["latency_ns"]["mean"] * 1e-9 / stream["frame_s"]
+        assert abs(stream["real_time_factor"] - factor) <= 1e-12 * factor, case
 
 
 def places(value, path=()):
@@ -65,11 +75,11 @@ def assert_refused(document, what):
 
 
 def check_strictness(document):
-    """Every missing key, every undocumented key and every wrong type is noticed."""
+    """Every missing key (but that of what only streams have), undocumented key and wrong type is noticed."""
     for path in places(document):
         if not path:
             continue
-        if isinstance(path[-1], str):
+        if isinstance(path[-1], str) and path != ("stream",):
             assert_refused(changed(document, path, lambda p, k: p.pop(k)), f"{path} missing")
         assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, None)), f"{path} null")
         assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, True)), f"{path} true")
@@ -93,10 +103,11 @@ def check_documentation():
         assert not found, f"the example in docs/json.md: {found}"
 
 
-for name in ["empty", "one", "typical", "histogram", "overdrawn", "hostile"]:
+for name in ["empty", "one", "typical", "stream", "histogram", "overdrawn", "hostile"]:
     emitted = emit(name)
     problems = list(violations(emitted, SCHEMA))
     assert not problems, f"{name}: {problems}"
     check_sense(name, emitted)
 check_strictness(emit("one"))
+check_strictness(emit("stream"))
 check_documentation()

@@ -167,16 +167,17 @@ static int emit_bench(sn_sink *sink, const char *name)
         const char *name;
         int n;
         size_t cap;
-        bool overdrawn;
+        bool overdrawn, stream;
         size_t n_outputs;
         const char *model;
     } cases[] = {
-        {"empty", 0, 0, false, 0, ""},
-        {"one", 1, 0, false, 1, "model.onnx"},
-        {"typical", 1000, 0, false, 3, "models/ocr.yaml"},
-        {"histogram", 3000, 1000, false, 2, "m.onnx"},
-        {"overdrawn", 500, 0, true, 1, "m.onnx"},
-        {"hostile", 10, 0, false, 3, "\x1b[31m\"\\\n\xff\xed\xa0\x80/model.onnx"},
+        {"empty", 0, 0, false, false, 0, ""},
+        {"one", 1, 0, false, false, 1, "model.onnx"},
+        {"typical", 1000, 0, false, false, 3, "models/ocr.yaml"},
+        {"stream", 200, 0, false, true, 1, "models/vad.yaml"},
+        {"histogram", 3000, 1000, false, false, 2, "m.onnx"},
+        {"overdrawn", 500, 0, true, false, 1, "m.onnx"},
+        {"hostile", 10, 0, false, false, 3, "\x1b[31m\"\\\n\xff\xed\xa0\x80/model.onnx"},
     };
     sn_bench_output outputs[] = {
         {.name = "boxes", .dtype = SETSUNA_F32, .shape = {.rank = 3, .dim = {1, 100, 4}}},
@@ -190,9 +191,11 @@ static int emit_bench(sn_sink *sink, const char *name)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (strcmp(cases[i].name, name) != 0)
             continue;
-        sn_book b;
+        sn_book b, openings;
         sn_book_init(&b, NULL, cases[i].cap);
+        sn_book_init(&openings, NULL, 0);
         fill_book(&b, cases[i].n, cases[i].overdrawn);
+        fill_book(&openings, cases[i].stream ? 7 : 0, false);
         sn_bench_result r = {.setsuna = "0.1.0",
                              .model = cases[i].model,
                              .engine = "native",
@@ -203,15 +206,18 @@ static int emit_bench(sn_sink *sink, const char *name)
                              .load_ns = 123456,
                              .first_ns = 98765,
                              .peak_rss_bytes = 1 << 26,
+                             .is_stream = cases[i].stream,
+                             .frame_s = 0.032,
                              .outputs = outputs,
                              .n_outputs = cases[i].n_outputs};
-        if (sn_book_summarize(&b, &r.ledger) != SETSUNA_OK)
+        if (sn_book_summarize(&b, &r.ledger) != SETSUNA_OK || sn_book_summarize(&openings, &r.openings) != SETSUNA_OK)
             abort();
         sn_json w;
         sn_json_init(&w, sink, 2);
         sn_bench_result_write_json(&r, &w);
         setsuna_status status = sn_json_finish(&w);
         sn_book_fini(&b);
+        sn_book_fini(&openings);
         return status == SETSUNA_OK ? 0 : 1;
     }
     return 2;

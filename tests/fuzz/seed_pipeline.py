@@ -1,21 +1,33 @@
 #!/usr/bin/python3
 """Makes the corpora of fuzz_image, fuzz_npy and fuzz_yaml, which are in the repository: a small valid file of each
-variant, and every hostile shape that these readers are known to meet. Needs python3-pil and python3-numpy."""
+variant, its first two thirds, and every hostile shape that these readers are known to meet. Of corpus/yaml it makes a
+part; the rest was written by hand. Needs python3-pil and python3-numpy.
+
+    seed_pipeline.py [DIR]      DIR: where the folders image, npy and yaml are; tests/fuzz/corpus
+"""
 import io
 import os
 import struct
+import sys
 import zlib
 
 import numpy as np
 from PIL import Image
 
-HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "corpus")
 
 
 def put(folder, name, data):
-    os.makedirs(os.path.join(HERE, folder), exist_ok=True)
-    with open(os.path.join(HERE, folder, name), "wb") as f:
+    os.makedirs(os.path.join(OUT, folder), exist_ok=True)
+    with open(os.path.join(OUT, folder, name), "wb") as f:
         f.write(data)
+
+
+def put_twice(folder, name, data):
+    """The file, and its first two thirds."""
+    put(folder, name, data)
+    put(folder, "cut_" + name, data[: len(data) * 2 // 3])
 
 
 def chunk(name, data):
@@ -34,7 +46,7 @@ def images():
     def save(name, image, **options):
         out = io.BytesIO()
         image.save(out, name.rsplit(".")[1].replace("jpg", "jpeg"), **options)
-        put("image", name, out.getvalue())
+        put_twice("image", name, out.getvalue())
 
     save("rgb.png", small)
     save("gray.png", small.convert("L"))
@@ -74,29 +86,44 @@ def images():
     put("image", "magic_only.webp", b"RIFF\4\0\0\0WEBP")
 
 
+def npy(version, descr, fortran, shape, n_data, before=""):
+    """A .npy file out of its parts, whatever they say; Python texts."""
+    head = f"{{{before}'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n".encode()
+    size = struct.pack("<H" if version == 1 else "<I", len(head))
+    return b"\x93NUMPY" + bytes([version, 0]) + size + head + b"\0" * n_data
+
+
 def arrays():
-    def save(name, array):
+    def save(name, array, put=put):
         out = io.BytesIO()
         np.save(out, array)
         put("npy", name + ".npy", out.getvalue())
 
-    for kind in ("bool", "i1", "i8", "u2", "f2", "f4", "f8", "c8"):
-        save(kind, np.arange(6).astype(kind).reshape(2, 3))
+    for name, kind in (("bool", "?"), ("i8", "i1"), ("i16", "i2"), ("i32", "i4"), ("i64", "i8"), ("u8", "u1"),
+                       ("u16", "u2"), ("u32", "u4"), ("u64", "u8"), ("f16", "f2"), ("f64", "f8"), ("c64", "c8"),
+                       ("c128", "c16")):
+        save(name, np.arange(6).astype(kind).reshape(2, 3))
+    save("f32", np.arange(6, dtype="f4").reshape(2, 3), put_twice)
+    put("npy", "bf16.npy", npy(1, "'|V2'", False, "(2, 3)", 12))
     save("fortran", np.asfortranarray(np.arange(24, dtype="f4").reshape(2, 3, 4)))
     save("scalar", np.float32(3.5))
     save("nothing", np.zeros((3, 0, 2), "i4"))
     save("big_endian", np.arange(3, dtype=">f4"))
     save("text", np.array(["a", "bc"]))
-    save("fields", np.zeros(2, dtype=[("a", "f4"), ("b", "i4")]))
-    for name, shape in (("wraps", "(4611686018427387904, 4)"), ("negative", "(-1,)"), ("deep", "(" + "1," * 99 + ")"),
-                        ("huge", "(" + "9" * 500 + ",)"), ("unclosed", "(1, 2")):
-        head = ("{'descr': '<f4', 'fortran_order': True, 'shape': %s, }" % shape).encode()
-        put("npy", name + ".npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + b"\0" * 16)
+    save("structured", np.zeros(2, dtype=[("a", "f4"), ("b", "i4")]))
+    put("npy", "version_2.npy", npy(2, "'|u1'", False, "(3,)", 3))
+    put("npy", "version_3.npy", npy(3, "'<f8'", False, "()", 8))
+    put("npy", "double_quotes.npy", npy(1, '"<f8"', False, "()", 8))
+    put("npy", "key_twice.npy", npy(1, "'<f4'", False, "(1,)", 4, before="'descr': '<f8', "))
+    for name, shape in (("empty", "(0, 9223372036854775807)"), ("wraps_to_0", "(4611686018427387904, 4)"),
+                        ("wraps_to_1", "(4294967296, 4294967297)"), ("negative", "(-1,)"), ("rank_9", "(" + "1, " * 9 + ")"),
+                        ("deep", "(" + "1," * 99 + ")"), ("huge", "(" + "9" * 500 + ",)"), ("unclosed", "(1, 2")):
+        put("npy", name + ".npy", npy(1, "'<f4'", True, shape, 16))
     put("npy", "head_4g.npy", b"\x93NUMPY\2\0" + b"\xff" * 4 + b"{}")
 
 
 def pipelines():
-    models = os.path.join(HERE, "..", "..", "..", "models")
+    models = os.path.join(HERE, "..", "..", "models")
     for name in sorted(os.listdir(models)):
         if name.endswith(".yaml"):
             with open(os.path.join(models, name), "rb") as f:
@@ -133,7 +160,7 @@ outputs: [n, d]
 outputs: [found, all, text]
 """).encode())
     put("yaml", "aliases.yaml", b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n")
-    put("yaml", "deep.yaml", b"a: " + b"[" * 5000)
+    put("yaml", "deep_flow.yaml", b"a: " + b"[" * 5000)
     put("yaml", "twice.yaml", b"setsuna: 1\nsetsuna: 1\n")
     put("yaml", "tags.yaml", b"a: !!python/object/apply:os.system ['true']\n")
 
