@@ -361,8 +361,8 @@ static double *test_bf16_slack(const test_case *c, const test_data *d, bool resi
         if (residual)
             slack[i] += slope * (fabs((double)d->residual[i]) * 0x1p-8 + 0x1p-126);
         if (output && sn_conv_act_is_costly(s->act)) /* approximate ones, kernels/conv_bf16.h */
-            slack[i] +=
-                (fabs(d->want[i]) + fabs((double)s->shift) + (c->residual ? fabs((double)d->residual[i]) : 0)) * 0x1p-12;
+            slack[i] += (fabs(d->want[i]) + fabs((double)s->shift) + (c->residual ? fabs((double)d->residual[i]) : 0)) *
+                        0x1p-12;
         if (output)
             slack[i] += (fabs(d->want[i]) + slack[i]) * 0x1p-8 + 0x1p-126;
     }
