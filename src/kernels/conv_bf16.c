@@ -6,34 +6,36 @@ sn_conv_bf16_kernel sn_conv_bf16_find(sn_cpu_level level)
 {
 #if defined(__x86_64__)
     if (level >= SN_CPU_AVX512BF16)
-        return (sn_conv_bf16_kernel){sn_conv_bf16_dense_avx512bf16, "sn_conv_bf16_dense_avx512bf16"};
+        return (sn_conv_bf16_kernel){sn_conv_bf16_dense_avx512bf16, sn_conv_bf16_pixels_avx512bf16,
+                                     "sn_conv_bf16_dense_avx512bf16"};
 #else
     (void)level;
 #endif
-    return (sn_conv_bf16_kernel){sn_conv_bf16_dense_ref, "sn_conv_bf16_dense_ref"};
+    return (sn_conv_bf16_kernel){sn_conv_bf16_dense_ref, sn_conv_bf16_pixels_ref, "sn_conv_bf16_dense_ref"};
 }
 
 bool sn_conv_bf16_can(const sn_conv_spec *s, int64_t block)
 {
     int64_t group_ic = s->ic / s->group, group_oc = s->oc / s->group;
-    return !s->plain_in && group_ic % 2 == 0 && (s->group == 1 || group_oc % block == 0);
+    return s->plain_in ? s->group == 1 : group_ic % 2 == 0 && (s->group == 1 || group_oc % block == 0);
 }
 
 void sn_conv_bf16_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_conv *out)
 {
     sn_conv_spec pairs = *spec;
     sn_conv_limits direct = *limits;
-    pairs.ic /= 2;
+    pairs.ic = (spec->ic + 1) / 2;
     direct.winograd = SN_CONV_WINO_NEVER;
     sn_conv_plan(&pairs, &direct, out);
     const sn_conv_spec *s = &out->s;
-    int64_t lanes = limits->block / 2, blocks = (s->ic + lanes - 1) / lanes;
+    int64_t lanes = s->plain_in ? s->ic : limits->block / 2, blocks = (s->ic + lanes - 1) / lanes;
     out->x_lanes = out->x_px = lanes;
+    out->x_lane = 1;
     out->x_row = s->iw * lanes;
     out->x_block = s->ih * out->x_row;
     out->x_image = blocks * out->x_block;
     out->chunk = blocks * lanes;
-    out->flops *= 2;
+    out->flops *= (double)spec->ic / (double)s->ic;
 }
 
 static float conv_bf16_weight(const sn_conv_weights *from, int64_t at, int64_t o)
@@ -45,7 +47,8 @@ static float conv_bf16_weight(const sn_conv_weights *from, int64_t at, int64_t o
     return w * factor;
 }
 
-static void conv_bf16_pack_bundle(const sn_conv *cv, const sn_conv_weights *from, int64_t bundle, uint32_t *dst)
+static void conv_bf16_pack_bundle(const sn_conv *cv, int64_t ic, const sn_conv_weights *from, int64_t bundle,
+                                  uint32_t *dst)
 {
     const sn_conv_spec *s = &cv->s;
     int64_t b = cv->limits.block, taps = s->kh * s->kw, group_ic = s->ic / s->group, c0, c1;
@@ -59,16 +62,16 @@ static void conv_bf16_pack_bundle(const sn_conv *cv, const sn_conv_weights *from
         for (int64_t k = 0; k < taps; k++)
             for (int64_t c = begin; c < stop; c++, dst += width)
                 for (int64_t o = first; o < last; o++) {
-                    int64_t at = o * from->w_out + 2 * (c % group_ic) * from->w_in + k * from->w_tap;
-                    dst[o - first] =
-                        sn_bf16_pair(conv_bf16_weight(from, at, o), conv_bf16_weight(from, at + from->w_in, o));
+                    int64_t even = 2 * (c % group_ic), at = o * from->w_out + even * from->w_in + k * from->w_tap;
+                    float odd = even + 1 < ic ? conv_bf16_weight(from, at + from->w_in, o) : 0;
+                    dst[o - first] = sn_bf16_pair(conv_bf16_weight(from, at, o), odd);
                 }
         begin = stop;
     }
 }
 
-void sn_conv_bf16_pack_weights(const sn_conv *cv, const sn_conv_weights *from, uint32_t *dst)
+void sn_conv_bf16_pack_weights(const sn_conv *cv, int64_t ic, const sn_conv_weights *from, uint32_t *dst)
 {
     for (int64_t i = 0; i < cv->n_bundle; i++)
-        conv_bf16_pack_bundle(cv, from, i, dst);
+        conv_bf16_pack_bundle(cv, ic, from, i, dst);
 }

@@ -4,7 +4,7 @@
  *     Y = act(Conv(X, W * S) + B) * act_scale + act_shift + R        residual "after"
  *
  *     X  f32, plain [N, C, (H,) W] or blocked [N, ceil(C/b), (H,) W, b]; W's rank says which. Or bf16, blocked: then
- *        the products are those of kernels/conv_bf16.h
+ *        the products are those of kernels/conv_bf16.h. So are those of a plain X with attribute bf16 1
  *     W  f32 constant [M, C/group, (kH,) kW];  S, B  f32 constants [M], optional;  R  like Y, optional
  *     Y  blocked when attribute block is b, plain when it is 0; f32, or bf16 with attribute narrow 1 and X in bf16. A
  *        blocked R may be of either type then
@@ -33,7 +33,9 @@ typedef struct conv_blocked_param {
     size_t result_floats; /* ...a blocked result and a blocked residual, where Y is plain */
     bool late;            /* the activation of `end` is applied to a plain Y, not to the convolution's lanes */
     sn_conv_spec end;
-    sn_conv_bf16_fn *bf16; /* NULL: f32 */
+    sn_conv_bf16_fn *bf16;          /* NULL: f32 */
+    sn_conv_bf16_pixels_fn *pixels; /* not NULL: X is plain floats, and made pixels at the end of scratch */
+    size_t pixels_at;
     bool residual_bf16, y_bf16;
 } conv_blocked_param;
 
@@ -148,16 +150,24 @@ static bool conv_blocked_is_bf16(const sn_op_ctx *c, uint32_t i)
     return sn_op_has(c, i) && c->in[i].dtype == SETSUNA_BF16;
 }
 
+/* Products are. */
+static bool conv_blocked_in_bf16(const sn_op_ctx *c)
+{
+    return conv_blocked_is_bf16(c, CONV_BLOCKED_X) || sn_node_int(c->node, "bf16", 0) != 0;
+}
+
 /* Which of X, R and Y are bf16. */
 static setsuna_status conv_blocked_types(sn_op_ctx *c, const sn_conv_spec *s, int64_t block)
 {
     bool narrow = sn_node_int(c->node, "narrow", 0) != 0, plain = sn_node_int(c->node, "block", 0) == 0;
-    if (!conv_blocked_is_bf16(c, CONV_BLOCKED_X)) {
+    if (sn_node_int(c->node, "bf16", 0) != 0 && !s->plain_in)
+        return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'bf16' is for plain inputs");
+    if (!conv_blocked_in_bf16(c)) {
         if (narrow || conv_blocked_is_bf16(c, CONV_BLOCKED_R))
             return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "the input is f32 and the output or residual bf16");
         return SETSUNA_OK;
     }
-    if (!sn_conv_bf16_can(s, block))
+    if (!sn_conv_bf16_can(s, block) || (s->plain_in && conv_blocked_is_bf16(c, CONV_BLOCKED_X)))
         return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "a convolution of this form cannot be computed in bf16");
     if (plain && (narrow || conv_blocked_is_bf16(c, CONV_BLOCKED_R)))
         return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "plain outputs and residuals are f32");
@@ -216,7 +226,8 @@ static setsuna_status conv_blocked_infer(sn_op_ctx *c)
 typedef struct conv_blocked_pack {
     const sn_conv *conv;
     const sn_conv_table *table;
-    bool bf16; /* conv counts pairs of inputs */
+    bool bf16;
+    int64_t ic; /* of a group; conv counts pairs of them in bf16 */
 } conv_blocked_pack;
 
 static void conv_blocked_fill_weights(void *dst, const void *const *source, const void *arg)
@@ -224,9 +235,9 @@ static void conv_blocked_fill_weights(void *dst, const void *const *source, cons
     const conv_blocked_pack *p = arg;
     const sn_conv_spec *s = &p->conv->s;
     int64_t taps = s->kh * s->kw;
-    const sn_conv_weights from = {source[0], source[1], s->ic / s->group * (p->bf16 ? 2 : 1) * taps, taps, 1};
+    const sn_conv_weights from = {source[0], source[1], p->ic * taps, taps, 1};
     if (p->bf16)
-        sn_conv_bf16_pack_weights(p->conv, &from, dst);
+        sn_conv_bf16_pack_weights(p->conv, p->ic, &from, dst);
     else
         (p->conv->winograd ? p->table->pack_winograd : sn_conv_pack_weights)(p->conv, &from, dst);
 }
@@ -245,7 +256,7 @@ static setsuna_status conv_blocked_pack_all(sn_op_ctx *c, conv_blocked_param *p)
     const sn_const *b = sn_op_has(c, CONV_BLOCKED_B) ? c->in[CONV_BLOCKED_B].cst : NULL;
     const sn_const *f = sn_op_has(c, CONV_BLOCKED_S) ? c->in[CONV_BLOCKED_S].cst : NULL;
     int64_t taps = s->kh * s->kw;
-    conv_blocked_pack from = {cv, &p->table, p->bf16 != NULL};
+    conv_blocked_pack from = {cv, &p->table, p->bf16 != NULL, c->in[CONV_BLOCKED_W].shape.dim[1]};
     uint64_t key = sn_hash_u64(sn_hash_str(0, p->bf16 ? "conv_pairs" : "conv_bundles"), w->uid);
     const int64_t layout[] = {cv->winograd, s->ic, s->oc, taps, s->group, cv->x_lanes, cv->limits.block, cv->n_bundle};
     key = sn_hash_u64(key, f ? f->uid : 0);
@@ -306,6 +317,32 @@ static void conv_blocked_end_part(void *arg, uint32_t part, uint32_t n_parts)
     q->p->table.finish(&q->p->end, q->to + from, to - from);
 }
 
+/* Rows of pixels of the whole batch, shared out. */
+static void conv_blocked_pixels_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_blocked_call *q = arg;
+    const sn_conv_spec *s = &q->p->end;
+    const int64_t px = s->ih * s->iw;
+    int64_t from, to;
+    sn_pool_range(s->n * s->ih, 1, part, n_parts, &from, &to);
+    for (int64_t i = from; i < to; i++) {
+        const float *x = q->from + i / s->ih * s->ic * px + i % s->ih * s->iw;
+        q->p->pixels(x, px, s->ic, s->iw, (uint32_t *)(void *)q->to + i * s->iw * ((s->ic + 1) / 2));
+    }
+}
+
+/* The products, of X or of pixels made of it. */
+static void conv_blocked_products(const sn_step *s, sn_run *r, conv_blocked_call *q)
+{
+    if (q->p->pixels) {
+        q->from = q->io.x;
+        q->to = (float *)((char *)r->scratch + q->p->pixels_at);
+        sn_run_parallel(s, r, conv_blocked_pixels_part, q);
+        q->io.x = q->to;
+    }
+    sn_run_parallel(s, r, conv_blocked_part, q);
+}
+
 static setsuna_status conv_blocked_run(const sn_step *s, sn_run *r)
 {
     const conv_blocked_param *p = s->param;
@@ -314,7 +351,7 @@ static setsuna_status conv_blocked_run(const sn_step *s, sn_run *r)
         {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, sn_in(s, r, CONV_BLOCKED_R), sn_out(s, r, 0), r->scratch},
         NULL,
         NULL};
-    sn_run_parallel(s, r, conv_blocked_part, &q);
+    conv_blocked_products(s, r, &q);
     return SETSUNA_OK;
 }
 
@@ -329,7 +366,7 @@ static setsuna_status conv_blocked_run_plain(const sn_step *s, sn_run *r)
         sn_run_parallel(s, r, conv_blocked_to_part, &q);
         q.io.residual = residual;
     }
-    sn_run_parallel(s, r, conv_blocked_part, &q);
+    conv_blocked_products(s, r, &q);
     q.from = result;
     q.to = sn_out(s, r, 0);
     sn_run_parallel(s, r, conv_blocked_from_part, &q);
@@ -354,7 +391,8 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
     if (p->late)
         sn_conv_spec_open(&spec);
     const sn_conv_bf16_kernel bf16 = sn_conv_bf16_find(c->cpu);
-    p->bf16 = conv_blocked_is_bf16(c, CONV_BLOCKED_X) ? bf16.fn : NULL;
+    p->bf16 = conv_blocked_in_bf16(c) ? bf16.fn : NULL;
+    p->pixels = p->bf16 && spec.plain_in ? bf16.pixels : NULL;
     p->residual_bf16 = conv_blocked_is_bf16(c, CONV_BLOCKED_R);
     p->y_bf16 = sn_node_int(c->node, "narrow", 0) != 0;
     (p->bf16 ? sn_conv_bf16_plan : sn_conv_plan)(&spec, &p->table.limits, &p->conv);
@@ -375,12 +413,16 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
         s->run = conv_blocked_run_plain;
         s->scratch_bytes += p->result_floats * sizeof(float) * (sn_op_has(c, CONV_BLOCKED_R) ? 2 : 1);
     }
+    if (p->pixels) {
+        p->pixels_at = (s->scratch_bytes + SN_ALIGN - 1) & ~(size_t)(SN_ALIGN - 1);
+        s->scratch_bytes = p->pixels_at + (size_t)(cv->x_image * spec.n) * sizeof(uint32_t);
+    }
     return SETSUNA_OK;
 }
 
 const sn_op sn_ops_conv_blocked[] = {
     {"setsuna", "Conv", 1, 0, 2, 5, 1, 1, 0,
-     SN_CONV_BLOCKED_ATTRS "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I residual:s narrow:i",
+     SN_CONV_BLOCKED_ATTRS "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I residual:s narrow:i bf16:i",
      conv_blocked_infer, conv_blocked_bind},
     {.name = NULL},
 };

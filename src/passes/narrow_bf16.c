@@ -38,7 +38,8 @@ typedef struct narrow {
 
 typedef struct narrow_conv {
     int64_t ic, oc, group, kh, kw, px_rows, px_cols, images;
-    bool unit; /* stride and dilation 1 */
+    bool unit;  /* stride and dilation 1 */
+    bool plain; /* the input: pixels are rounded when they are read, so it stays f32 */
 } narrow_conv;
 
 static bool narrow_all_ones(const sn_node *n, const char *name)
@@ -60,7 +61,7 @@ static bool narrow_read(const narrow *q, const sn_node *n, narrow_conv *c)
         return false;
     const setsuna_shape *x = &g->value[n->in[NARROW_X]].shape, *w = &g->value[n->in[NARROW_W]].shape;
     const setsuna_shape *y = &g->value[n->out[0]].shape;
-    if (x->rank != w->rank + 1 || w->rank < 3 || y->rank < 4)
+    if ((x->rank != w->rank + 1 && x->rank != w->rank) || w->rank < 3 || y->rank < 3)
         return false;
     bool flat = w->rank == 3;
     *c = (narrow_conv){.group = sn_node_int(n, "group", 1),
@@ -70,6 +71,7 @@ static bool narrow_read(const narrow *q, const sn_node *n, narrow_conv *c)
                        .images = y->dim[0],
                        .px_rows = flat ? 1 : y->dim[2],
                        .px_cols = y->dim[flat ? 2 : 3],
+                       .plain = x->rank == w->rank,
                        .unit = narrow_all_ones(n, "strides") && narrow_all_ones(n, "dilations")};
     c->ic = w->dim[1] * c->group;
     return true;
@@ -78,6 +80,8 @@ static bool narrow_read(const narrow *q, const sn_node *n, narrow_conv *c)
 /* What sn_conv_bf16_can says: pairs of inputs, groups that do not share blocks of outputs. */
 static bool narrow_is_possible(const narrow_conv *c, int64_t b)
 {
+    if (c->plain)
+        return c->group == 1 && c->ic > 1;
     return c->group > 0 && c->ic / c->group % 2 == 0 && (c->group == 1 || c->oc / c->group % b == 0);
 }
 
@@ -85,7 +89,7 @@ static bool narrow_is_possible(const narrow_conv *c, int64_t b)
  * what it costs to store the result in twice the bytes and to cast it. */
 static bool narrow_wino_is_faster(const narrow_conv *c, int64_t b)
 {
-    if (c->kh != 3 || c->kw != 3 || !c->unit || c->group != 1)
+    if (c->plain || c->kh != 3 || c->kw != 3 || !c->unit || c->group != 1)
         return false;
     double px = (double)(c->images * c->px_rows * c->px_cols), ic = (double)c->ic, oc = (double)c->oc;
     double tiles = (double)c->images * ceil((double)c->px_rows / 4) * ceil((double)c->px_cols / 4), lanes = (double)b;
@@ -120,6 +124,11 @@ static uint32_t narrow_data_inputs(const sn_node *n)
     return n->op[0] == 'S' ? 1 : n->n_in;
 }
 
+static bool narrow_is_plain(const sn_graph *g, const sn_node *conv)
+{
+    return g->value[conv->in[NARROW_X]].shape.rank == g->value[conv->in[NARROW_W]].shape.rank;
+}
+
 static bool narrow_takes(const narrow *q, uint32_t node, uint32_t v)
 {
     if (node == SN_NONE) /* a graph output */
@@ -128,7 +137,8 @@ static bool narrow_takes(const narrow *q, uint32_t node, uint32_t v)
     switch ((narrow_kind)q->kind[node]) {
     case NARROW_CONV:
         for (uint32_t i = 0; i < n->n_in; i++)
-            if (n->in[i] == v && i != NARROW_X && (i != NARROW_R || sn_node_int(n, "block", 0) == 0))
+            if (n->in[i] == v && (i != NARROW_X || narrow_is_plain(q->g, n)) &&
+                (i != NARROW_R || sn_node_int(n, "block", 0) == 0))
                 return false;
         return true;
     case NARROW_MOVE:
@@ -199,10 +209,13 @@ static setsuna_status narrow_node(narrow *q, size_t index, bool *changed)
 {
     sn_node *n = &q->g->node[index];
     bool narrow_out = n->n_out > 0 && n->out[0] != SN_NONE && q->bf16[n->out[0]];
-    uint32_t n_in = q->kind[index] == NARROW_CONV ? 1 : narrow_out ? narrow_data_inputs(n) : 0;
+    bool plain = q->kind[index] == NARROW_CONV && narrow_is_plain(q->g, n);
+    if (plain && !sn_node_add_int(q->g, n, "bf16", 1))
+        return SETSUNA_ENOMEM;
+    uint32_t n_in = plain ? 0 : q->kind[index] == NARROW_CONV ? 1 : narrow_out ? narrow_data_inputs(n) : 0;
     if (q->kind[index] == NARROW_CONV && narrow_out && !sn_node_add_int(q->g, n, "narrow", 1))
         return SETSUNA_ENOMEM;
-    *changed |= n_in > 0;
+    *changed |= n_in > 0 || plain;
     for (uint32_t i = 0; i < n_in; i++)
         SN_TRY(narrow_input(q, index, i));
     return SETSUNA_OK;

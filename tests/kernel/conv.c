@@ -380,17 +380,21 @@ static const char *test_run_bf16(const test_case *c, test_data *d, sn_cpu_level 
     sn_conv cv;
     sn_conv_bf16_plan(s, &t.limits, &cv);
     int64_t b = t.limits.block, in_blocks = (s->ic + b - 1) / b, out_blocks = (s->oc + b - 1) / b, taps = s->kh * s->kw;
-    size_t n_x = (size_t)(s->n * s->ih * s->iw * in_blocks * b),
+    size_t n_x = (size_t)(s->n * s->ih * s->iw * (s->plain_in ? (s->ic + 1) / 2 * 2 : in_blocks * b)),
            n_y = (size_t)(s->n * s->y_h * s->y_w * out_blocks * b);
     /* Blocked as floats, then narrowed: canaries are NaN in both. */
     test_buffer wide = test_buffer_make(n_x, 0), r = test_buffer_make(c->residual ? n_y : 0, 0);
     test_buffer x = test_buffer_make(n_x / 2, test_random() % 2), r16 = test_buffer_make(r.n / 2, 0);
     test_buffer y = test_buffer_make(n_y, TEST_CANARIES), w = test_buffer_make(sn_conv_weights_size(&cv), 0);
     test_buffer bias = test_buffer_make(sn_conv_bias_size(&cv), 0);
-    test_blocked_put(s, b, d->x, wide.data, s->n, s->ic, s->ih * s->iw);
+    if (!s->plain_in)
+        test_blocked_put(s, b, d->x, wide.data, s->n, s->ic, s->ih * s->iw);
     uint16_t *narrow = (uint16_t *)(void *)x.data, *narrow_r = (uint16_t *)(void *)r16.data;
     for (size_t i = 0; i < n_x; i++)
         narrow[i] = sn_bf16_from_f32(wide.data[i]);
+    for (int64_t i = 0; s->plain_in && i < s->n; i++)
+        sn_conv_bf16_find(level).pixels(d->x + i * s->ic * s->ih * s->iw, s->ih * s->iw, s->ic, s->ih * s->iw,
+                                        (uint32_t *)(void *)x.data + i * cv.x_image);
     if (c->residual)
         test_blocked_put(s, b, d->residual, r.data, s->n, s->oc, s->y_h * s->y_w);
     for (size_t i = 0; i < r.n; i++)
@@ -398,7 +402,7 @@ static const char *test_run_bf16(const test_case *c, test_data *d, sn_cpu_level 
     memset(w.data, 0, w.n * sizeof *w.data);
     memset(bias.data, 0, bias.n * sizeof *bias.data);
     sn_conv_weights from = {d->w, d->factor, s->ic / s->group * taps, taps, 1};
-    sn_conv_bf16_pack_weights(&cv, &from, (uint32_t *)(void *)w.data);
+    sn_conv_bf16_pack_weights(&cv, s->ic / s->group, &from, (uint32_t *)(void *)w.data);
     sn_conv_pack_bias(&cv, d->bias, bias.data);
     const char *bad = NULL;
     for (int form = 0; form < 4 && !bad; form++) {

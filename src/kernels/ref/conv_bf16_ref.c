@@ -67,3 +67,10 @@ void sn_conv_bf16_dense_ref(const sn_conv *cv, const sn_conv_bf16_io *io, uint32
         }
     }
 }
+
+void sn_conv_bf16_pixels_ref(const float *x, int64_t x_plane, int64_t c, int64_t px, uint32_t *y)
+{
+    for (int64_t p = 0; p < px; p++)
+        for (int64_t i = 0; i < c; i += 2)
+            *y++ = sn_bf16_pair(x[i * x_plane + p], i + 1 < c ? x[(i + 1) * x_plane + p] : 0);
+}

@@ -373,3 +373,34 @@ void sn_conv_bf16_dense_avx512bf16(const sn_conv *cv, const sn_conv_bf16_io *io,
             conv_bundle(cv, io, b, t, end);
     }
 }
+
+/* ---- pixels ---------------------------------------------------------------------------------------------- */
+
+/* 16 pixels at once, of up to 4 channels: one or two pairs. Others are few. */
+void sn_conv_bf16_pixels_avx512bf16(const float *x, int64_t x_plane, int64_t c, int64_t px, uint32_t *y)
+{
+    const __m512i iota = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i zip = _mm512_add_epi32(_mm512_mullo_epi32(iota, _mm512_set1_epi32(0x10001)),
+                                         _mm512_set1_epi32(0x100000)); /* 16-bit lanes j and 16 + j */
+    /* Elements j of two vectors beside each other: the first eight, the others. */
+    const __m512i low =
+        _mm512_or_epi32(_mm512_srli_epi32(iota, 1), _mm512_slli_epi32(_mm512_and_epi32(iota, _mm512_set1_epi32(1)), 4));
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    const int64_t pairs = (c + 1) / 2;
+    int64_t p = 0;
+    for (; pairs <= 2 && p + VW <= px; p += VW, y += pairs * VW) {
+        __m512i word[2];
+        for (int64_t i = 0; i < pairs; i++) {
+            V even = _mm512_loadu_ps(x + 2 * i * x_plane + p);
+            V odd = 2 * i + 1 < c ? _mm512_loadu_ps(x + (2 * i + 1) * x_plane + p) : _mm512_setzero_ps();
+            word[i] = _mm512_permutexvar_epi16(zip, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+        }
+        if (pairs == 1) {
+            _mm512_storeu_si512(y, word[0]);
+        } else {
+            _mm512_storeu_si512(y, _mm512_permutex2var_epi32(word[0], low, word[1]));
+            _mm512_storeu_si512(y + VW, _mm512_permutex2var_epi32(word[0], high, word[1]));
+        }
+    }
+    sn_conv_bf16_pixels_ref(x + p, x_plane, c, px - p, y);
+}
