@@ -9,7 +9,8 @@
  * A convolution computes in bf16 when its input is bf16. That pays for all dense ones but small ones and those that are
  * faster as Winograd products in f32. What they make is bf16 when everything that reads it takes bf16: such a
  * convolution, as input or residual, or an operator that only moves elements and all of whose results are bf16, too.
- * Where another value is needed in bf16, it is cast, once. Matrix products round their operands as they go and need no
+ * Where another value is needed in bf16, it is cast, once. A plain image of few channels is rounded by the convolution
+ * that reads it (attribute bf16), and stays f32. Matrix products round their operands as they go and need no
  * types for it.
  */
 #include "passes/pass.h"
