@@ -1,8 +1,11 @@
-/* versus [--rounds N] [--seconds S] MODEL [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]
+/* versus [--threads N] [--rounds N] [--seconds S] MODEL [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]
  *
- * The native engine and ONNX Runtime side by side in one process, one thread each, on the same input: rounds of A B A
- * B, so that whatever else the machine does falls on both. Prints one JSON object: p50 and minimum of each engine, and
- * the ratio native / ONNX Runtime of the rounds' medians (median, lowest and highest round). */
+ * The native engine and ONNX Runtime side by side in one process, N threads each, on the same input: rounds of A B A B,
+ * so that whatever else the machine does falls on both. Before each turn the other engine's workers are given time to
+ * fall asleep, and one run goes untimed. Prints one JSON object: p50 and minimum of each engine over all rounds, and
+ * how many times faster the native engine is by the medians and by the minima of a round (median, lowest and highest
+ * round).
+ */
 #include "base/clock.h"
 #include "cli/model_inputs.h"
 #include "e2e/test_input.h"
@@ -11,8 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { VERSUS_ROUNDS_MAX = 1000, VERSUS_RUNS_MAX = 100000 };
+
+/* Longer than ONNX Runtime's and our workers spin after their last region. */
+static const struct timespec versus_pause = {.tv_nsec = 20000000};
 
 typedef struct contender {
     const char *engine;
@@ -21,7 +28,7 @@ typedef struct contender {
     setsuna_tensor out[64];
     uint64_t *sample; /* of all rounds */
     size_t n;
-    double round[VERSUS_ROUNDS_MAX]; /* median of each round */
+    double p50[VERSUS_ROUNDS_MAX], min[VERSUS_ROUNDS_MAX]; /* of each round */
 } contender;
 
 static setsuna_error error;
@@ -46,31 +53,38 @@ static int versus_compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static double versus_median_u64(uint64_t *v, size_t n)
-{
-    uint64_t *copy = malloc(n * sizeof *copy);
-    memcpy(copy, v, n * sizeof *copy);
-    sn_sort_u64(copy, n);
-    double m = (double)copy[n / 2];
-    free(copy);
-    return m;
-}
-
 static void versus_round(contender *c, const setsuna_tensor *in, size_t runs, int round)
 {
+    uint64_t *sample = c->sample + c->n;
+    nanosleep(&versus_pause, NULL);
+    versus_run(c, in);
     for (size_t i = 0; i < runs; i++)
-        c->sample[c->n++] = versus_run(c, in);
-    c->round[round] = versus_median_u64(c->sample + c->n - runs, runs);
+        sample[i] = versus_run(c, in);
+    sn_sort_u64(sample, runs);
+    c->p50[round] = (double)sn_quantile_sorted(sample, runs, 0.5);
+    c->min[round] = (double)sample[0];
+    c->n += runs;
+}
+
+/* How many times faster than b is a, round by round. */
+static void versus_print_speedup(sn_json *w, const char *key, const double *a, const double *b, int rounds)
+{
+    double ratio[VERSUS_ROUNDS_MAX];
+    for (int r = 0; r < rounds; r++)
+        ratio[r] = b[r] / a[r];
+    qsort(ratio, (size_t)rounds, sizeof *ratio, versus_compare);
+    sn_json_key(w, key);
+    sn_json_begin_object(w);
+    sn_json_key_f64(w, "median", ratio[rounds / 2]);
+    sn_json_key_f64(w, "low", ratio[0]);
+    sn_json_key_f64(w, "high", ratio[rounds - 1]);
+    sn_json_end_object(w);
 }
 
 static void versus_print(contender *c, int rounds)
 {
-    double ratio[VERSUS_ROUNDS_MAX];
     sn_sink sink;
     sn_json w;
-    for (int r = 0; r < rounds; r++)
-        ratio[r] = c[0].round[r] / c[1].round[r];
-    qsort(ratio, (size_t)rounds, sizeof *ratio, versus_compare);
     sn_sink_init_file(&sink, stdout);
     sn_json_init(&w, &sink, 0);
     sn_json_begin_object(&w);
@@ -78,48 +92,57 @@ static void versus_print(contender *c, int rounds)
         sn_sort_u64(c[i].sample, c[i].n);
         sn_json_key(&w, c[i].engine);
         sn_json_begin_object(&w);
+        sn_json_key_string(&w, "engine", sn_model_engine(c[i].model));
         sn_json_key_u64(&w, "runs", c[i].n);
         sn_json_key_u64(&w, "min_ns", c[i].sample[0]);
-        sn_json_key_u64(&w, "p50_ns", c[i].sample[(c[i].n - 1) / 2]);
+        sn_json_key_u64(&w, "p50_ns", sn_quantile_sorted(c[i].sample, c[i].n, 0.5));
         sn_json_end_object(&w);
     }
-    sn_json_key_f64(&w, "ratio", ratio[rounds / 2]);
-    sn_json_key_f64(&w, "ratio_low", ratio[0]);
-    sn_json_key_f64(&w, "ratio_high", ratio[rounds - 1]);
+    versus_print_speedup(&w, "speedup_p50", c[0].p50, c[1].p50, rounds);
+    versus_print_speedup(&w, "speedup_min", c[0].min, c[1].min, rounds);
     sn_json_end_object(&w);
     sn_json_finish(&w);
+}
+
+/* Opens both and runs each a few times. Returns how long the slower one takes. */
+static uint64_t versus_open(contender *c, const char *path, uint32_t threads, sn_cli_inputs *in)
+{
+    uint64_t slowest = 1;
+    for (int i = 0; i < 2; i++) {
+        sn_model_options o = {.engine = c[i].engine, .cpu_level = -1, .n_threads = threads};
+        if (sn_model_open(path, &o, &c[i].model, &error) != SETSUNA_OK ||
+            (i == 0 && sn_cli_inputs_make(in, c[0].model, true, &error) != SETSUNA_OK) ||
+            sn_session_create(c[i].model, &c[i].session, &error) != SETSUNA_OK)
+            versus_die(c[i].engine);
+        uint64_t t = 0;
+        for (int k = 0; k < 5; k++)
+            t = versus_run(&c[i], in->tensor);
+        slowest = t > slowest ? t : slowest;
+    }
+    return slowest;
 }
 
 int main(int argc, char **argv)
 {
     static contender c[2] = {{.engine = "native"}, {.engine = "onnxruntime"}};
     static sn_cli_inputs in;
-    int rounds = 7, at = 1;
+    int rounds = 7, threads = 1, at = 1;
     double seconds = 4;
     for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2)
         if (strcmp(argv[at], "--rounds") == 0)
             rounds = atoi(argv[at + 1]);
+        else if (strcmp(argv[at], "--threads") == 0)
+            threads = atoi(argv[at + 1]);
         else
             seconds = atof(argv[at + 1]);
-    if (at >= argc || rounds < 1 || rounds > VERSUS_ROUNDS_MAX || !(seconds > 0)) {
-        fprintf(stderr, "usage: versus [--rounds N] [--seconds S] MODEL [INPUT...]\n");
+    if (at >= argc || rounds < 1 || rounds > VERSUS_ROUNDS_MAX || threads < 1 || !(seconds > 0)) {
+        fprintf(stderr, "usage: versus [--threads N] [--rounds N] [--seconds S] MODEL [INPUT...]\n");
         return 2;
     }
     for (int i = at + 1; i < argc; i++)
         sn_cli_inputs_add(&in, argv[i], test_input_kind(argv[i]));
-    uint64_t slowest = 0;
-    for (int i = 0; i < 2; i++) {
-        sn_model_options o = {.engine = c[i].engine, .cpu_level = -1, .n_threads = 1};
-        if (sn_model_open(argv[at], &o, &c[i].model, &error) != SETSUNA_OK ||
-            (i == 0 && sn_cli_inputs_make(&in, c[0].model, true, &error) != SETSUNA_OK) ||
-            sn_session_create(c[i].model, &c[i].session, &error) != SETSUNA_OK)
-            versus_die(c[i].engine);
-        uint64_t t = 0;
-        for (int k = 0; k < 5; k++)
-            t = versus_run(&c[i], in.tensor);
-        slowest = t > slowest ? t : slowest;
-    }
-    size_t runs = (size_t)(seconds * 1e9 / (2.0 * rounds * (double)(slowest ? slowest : 1)));
+    uint64_t slowest = versus_open(c, argv[at], (uint32_t)threads, &in);
+    size_t runs = (size_t)(seconds * 1e9 / (2.0 * rounds * (double)slowest));
     runs = runs < 3 ? 3 : runs > VERSUS_RUNS_MAX ? VERSUS_RUNS_MAX : runs;
     for (int i = 0; i < 2; i++)
         c[i].sample = calloc(runs * (size_t)rounds, sizeof *c[i].sample);

@@ -3,6 +3,7 @@
 #include "cli/bench_error.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/per_op.h"
 #include "cli/workload.h"
 #include "ledger/os_probe.h"
 #include "ledger/passport.h"
@@ -29,9 +30,13 @@ static const sn_cli_option bench_options[] = {
     {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
     {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
+    {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"probe", NULL, "also read run-queue wait, faults and switches of every prediction or frame (about 2 us each)"},
+    {"per-op", NULL, "then time every step of a model's plan, beside the least that this machine needs for it"},
+    {"sort", "ORDER", "steps by plan (default), time, or gap between time and bound"},
+    {"roofline", "GFLOPS,GBPS", "what the bounds are taken from, instead of measuring it"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
@@ -45,9 +50,13 @@ enum {
     BENCH_WARMUP,
     BENCH_CPU,
     BENCH_PRECISION,
+    BENCH_NO_WINOGRAD,
     BENCH_ENGINE,
     BENCH_ORT,
     BENCH_PROBE,
+    BENCH_PER_OP,
+    BENCH_SORT,
+    BENCH_ROOFLINE,
     BENCH_JSON
 };
 
@@ -68,7 +77,8 @@ static const sn_cli_command bench_command = {
         "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
         "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
         "  setsuna bench models/silero-vad.yaml speech.wav\n"
-        "  setsuna bench model.onnx --engine onnxruntime\n",
+        "  setsuna bench model.onnx --engine onnxruntime\n"
+        "  setsuna bench model.onnx --per-op --sort gap\n",
 };
 
 enum { BENCH_RUNS_MIN = 10, BENCH_OUTPUTS_MAX = 64, BENCH_WINDOW = 5 };
@@ -80,6 +90,8 @@ typedef struct bench {
     sn_cli_inputs inputs;
     uint64_t runs, duration_ns, warmup;
     bool warmup_auto, probe, json;
+    sn_per_op_options per_op;
+    sn_step_report steps;
     uint64_t n_begun;       /* inputs so far, in turn */
     bool more;              /* the last one has another frame */
     sn_book book, openings; /* of the requests; of what a stream does once a file */
@@ -281,6 +293,10 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
     sn_bench_print_errors(r, &out);
+    if (r->per_op) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_step_report_write(r->per_op, &out, false));
+    }
     if (bench_interrupted)
         sn_sink_puts(&out, "\ninterrupted: this is the part that was measured\n");
     return sn_sink_flush(&out);
@@ -293,7 +309,7 @@ static double bench_throughput(const bench *b, const sn_book_summary *openings)
     return (double)b->book.n * 1e9 / (ns > 1 ? ns : 1);
 }
 
-static setsuna_status bench_report(bench *b, const sn_workload *w, setsuna_error *err)
+static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -323,7 +339,14 @@ static setsuna_status bench_report(bench *b, const sn_workload *w, setsuna_error
         sn_book_summarize(&b->openings, &r.openings) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
     r.throughput_per_s = bench_throughput(b, &r.openings);
+    if (b->per_op.wanted) {
+        b->per_op.runs = b->book.n;
+        b->per_op.plain_p50_ns = r.ledger.wall.p50;
+        SN_TRY(sn_per_op_measure(w, &b->per_op, &b->steps, err));
+        r.per_op = &b->steps;
+    }
     setsuna_status status = bench_print(b, &r);
+    sn_per_op_fini(&b->steps);
     return status == SETSUNA_OK ? SETSUNA_OK : sn_fail(err, status, "standard output", "%s", strerror(errno));
 }
 
@@ -387,9 +410,21 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         if (sn_precision_parse(args->value, &m->precision) != SETSUNA_OK)
             return sn_cli_usage_error(&bench_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
         return SN_EXIT_OK;
+    case BENCH_NO_WINOGRAD: m->no_winograd = true; return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
     case BENCH_PROBE: b->probe = true; return SN_EXIT_OK;
+    case BENCH_PER_OP: b->per_op.wanted = true; return SN_EXIT_OK;
+    case BENCH_SORT:
+        b->per_op.wanted = true;
+        return sn_per_op_parse_order(args->value, &b->per_op.order)
+                   ? SN_EXIT_OK
+                   : sn_cli_usage_error(&bench_command, "--sort: neither plan, time nor gap: \"%s\"", args->value);
+    case BENCH_ROOFLINE:
+        b->per_op.wanted = true;
+        return sn_per_op_parse_roofline(args->value, &b->per_op)
+                   ? SN_EXIT_OK
+                   : sn_cli_usage_error(&bench_command, "--roofline wants GFLOP/s,GB/s, got \"%s\"", args->value);
     default: b->json = true; return SN_EXIT_OK;
     }
 }

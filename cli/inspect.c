@@ -16,6 +16,7 @@ static const sn_cli_option inspect_options[] = {
     {"threads", "N", "plan for N threads"},
     {"cpu", "LEVEL", "plan for this CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
+    {"no-winograd", NULL, "plan convolutions as plain sums only"},
     {"steps", NULL, "list every step of the plan with its kernel"},
     {"dump", "FILE", "write the graph as text before and after each pass; - is standard output"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
@@ -27,6 +28,7 @@ enum {
     INSPECT_THREADS,
     INSPECT_CPU,
     INSPECT_PRECISION,
+    INSPECT_NO_WINOGRAD,
     INSPECT_STEPS,
     INSPECT_DUMP,
     INSPECT_ORT
@@ -305,6 +307,7 @@ int sn_cli_inspect(int argc, char **argv)
             if (sn_precision_parse(args.value, &in.options.precision) != SETSUNA_OK)
                 return sn_cli_usage_error(&inspect_command, "--precision: neither f32 nor bf16: \"%s\"", args.value);
             break;
+        case INSPECT_NO_WINOGRAD: in.options.no_winograd = true; break;
         case INSPECT_STEPS: in.steps = true; break;
         case INSPECT_DUMP: in.dump = args.value; break;
         case INSPECT_ORT: in.options.onnxruntime_library = args.value; break;

@@ -21,6 +21,7 @@ static const sn_cli_option run_options[] = {
     {"threads", "N", "threads of the engine (default 1)"},
     {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
+    {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"ledger", NULL, "also print where the time of the predictions, or of a stream's frames, went"},
@@ -35,6 +36,7 @@ enum {
     RUN_THREADS,
     RUN_CPU,
     RUN_PRECISION,
+    RUN_NO_WINOGRAD,
     RUN_ENGINE,
     RUN_ORT,
     RUN_LEDGER,
@@ -195,6 +197,7 @@ static int run_option(run *r, sn_cli_args *args, int word)
         if (sn_precision_parse(args->value, &r->workload.model.precision) != SETSUNA_OK)
             return sn_cli_usage_error(&run_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
         return SN_EXIT_OK;
+    case RUN_NO_WINOGRAD: r->workload.model.no_winograd = true; return SN_EXIT_OK;
     case RUN_ENGINE: r->workload.model.engine = args->value; return SN_EXIT_OK;
     case RUN_ORT: r->workload.model.onnxruntime_library = args->value; return SN_EXIT_OK;
     case RUN_LEDGER: r->ledger = true; return SN_EXIT_OK;

@@ -118,6 +118,16 @@ sn_pipeline *sn_workload_pipeline(const sn_workload *w)
     return w->pipeline;
 }
 
+sn_model *sn_workload_model(const sn_workload *w)
+{
+    return w->model;
+}
+
+sn_session *sn_workload_session(const sn_workload *w)
+{
+    return w->session;
+}
+
 bool sn_workload_is_stream(const sn_workload *w)
 {
     return w->pipeline && sn_pipeline_is_stream(w->pipeline);

@@ -30,6 +30,10 @@ const char *sn_workload_note(const sn_workload *w);
 /* The pipeline; NULL for a model. */
 sn_pipeline *sn_workload_pipeline(const sn_workload *w);
 
+/* The model and its session; NULL for a pipeline. */
+sn_model *sn_workload_model(const sn_workload *w);
+sn_session *sn_workload_session(const sn_workload *w);
+
 /* A request is one frame of a stream, not a whole prediction. */
 bool sn_workload_is_stream(const sn_workload *w);
 

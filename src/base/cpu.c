@@ -28,7 +28,7 @@ sn_cpu_level sn_cpu_detect(void)
     uint32_t need = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
     if ((b & need) != need || (os & 0xe6) != 0xe6)
         return SN_CPU_AVX2;
-    if (!(c & bit_AVX512VNNI))
+    if (!(c & bit_AVX512VNNI) || !(c & bit_AVX512VBMI))
         return SN_CPU_AVX512;
     if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & bit_AVX512BF16))
         return SN_CPU_AVX512VNNI;

@@ -10,7 +10,7 @@
     X(REF, "ref")               /* plain C, any CPU */                                                                 \
     X(AVX2, "avx2")             /* avx2 fma f16c bmi2 */                                                               \
     X(AVX512, "avx512")         /* f bw dq vl */                                                                       \
-    X(AVX512VNNI, "avx512vnni") /* + vnni */                                                                           \
+    X(AVX512VNNI, "avx512vnni") /* + vnni vbmi */                                                                      \
     X(AVX512BF16, "avx512bf16") /* + bf16 */
 
 typedef enum sn_cpu_level {

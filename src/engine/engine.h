@@ -25,6 +25,7 @@ typedef struct sn_model_options {
     sn_precision precision;          /* native engine only: EUNSUPPORTED where the CPU level has no such kernels */
     uint32_t n_threads;              /* 0 means 1 */
     size_t memory_limit_bytes;       /* planned memory above this is refused with ELIMIT; 0: 8 GiB */
+    bool no_winograd;                /* native engine: convolutions as plain sums only (kernels/conv_winograd.h) */
 } sn_model_options;
 
 /* An input or output as the model declares it: dims of -1 are free; sym[i] is the free dim's name or NULL. */

@@ -58,6 +58,7 @@ static setsuna_status native_open_into(native_model *m, const char *path, const 
                            .cpu = (sn_cpu_level)o->cpu_level,
                            .precision = o->precision,
                            .n_threads = o->n_threads,
+                           .no_winograd = o->no_winograd,
                            .memory_limit_bytes = o->memory_limit_bytes,
                            .bind_control = sn_control_bind,
                            .release_control = sn_control_release};

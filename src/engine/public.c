@@ -31,6 +31,7 @@ static setsuna_status public_options(const setsuna_options *o, sn_model_options 
     out->memory_limit_bytes = o->memory_limit_bytes;
     if (o->precision && sn_precision_parse(o->precision, &out->precision) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_EINVAL, "precision", "'%s' is neither f32 nor bf16", o->precision);
+    out->no_winograd = o->no_winograd != 0;
     sn_cpu_level level;
     if (!o->cpu_level)
         return SETSUNA_OK;

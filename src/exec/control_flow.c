@@ -271,6 +271,7 @@ static setsuna_status control_call(const sn_step *s, sn_run *r, sn_control_state
         c->in[k] = r->desc[slot];
         c->in[k].data = r->slot[slot];
     }
+    sn_exec_observe_as(c->exec[i], r);
     return sn_exec_run(c->exec[i], c->in, c->out, r->err);
 }
 

@@ -40,12 +40,18 @@ typedef struct exec_level {
     size_t arena_bytes, mapped_bytes;
 } exec_level;
 
+/* Who is told of steps, shared by a session's execs. */
+typedef struct exec_observation {
+    sn_exec_observer *fn;
+    void *arg;
+    uint64_t inner_ns; /* of steps told since the innermost step that runs began, without those inside them */
+} exec_observation;
+
 struct sn_exec {
     sn_plan_env *env;
     sn_pool *pool;
     exec_level top;
-    sn_exec_observer *observer;
-    void *observer_arg;
+    exec_observation own, *observation; /* NULL: nobody */
     const sn_plan *last_plan;
     size_t total;
 };
@@ -114,8 +120,13 @@ void sn_exec_destroy(sn_exec *e)
 
 void sn_exec_observe(sn_exec *e, sn_exec_observer *fn, void *arg)
 {
-    e->observer = fn;
-    e->observer_arg = arg;
+    e->own = (exec_observation){.fn = fn, .arg = arg};
+    e->observation = fn ? &e->own : NULL;
+}
+
+void sn_exec_observe_as(sn_exec *e, const sn_run *r)
+{
+    e->observation = ((const exec_frame *)r->session)->exec->observation;
 }
 
 size_t sn_exec_size_bytes(const sn_exec *e)
@@ -295,16 +306,23 @@ static setsuna_status level_frame(sn_exec *e, exec_level *l, const setsuna_tenso
 static setsuna_status frame_steps(exec_frame *f)
 {
     const sn_plan *p = f->plan;
-    sn_exec *e = f->exec;
-    if (!e->observer) {
+    exec_observation *o = f->exec->observation;
+    if (!o) {
         for (size_t i = 0; i < p->n_step; i++)
             SN_TRY(p->step[i].run(&p->step[i], &f->run));
         return SETSUNA_OK;
     }
     for (size_t i = 0; i < p->n_step; i++) {
+        uint64_t before = o->inner_ns;
+        o->inner_ns = 0;
         uint64_t begin = sn_now_ns();
-        SN_TRY(p->step[i].run(&p->step[i], &f->run));
-        e->observer(e->observer_arg, p, i, begin, sn_now_ns());
+        setsuna_status status = p->step[i].run(&p->step[i], &f->run);
+        uint64_t end = sn_now_ns();
+        if (status == SETSUNA_OK)
+            o->fn(o->arg, p, i, begin, end, o->inner_ns);
+        o->inner_ns = before + (end - begin);
+        if (status != SETSUNA_OK)
+            return status;
     }
     return SETSUNA_OK;
 }

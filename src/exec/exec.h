@@ -13,8 +13,10 @@
 
 typedef struct sn_exec sn_exec;
 
-/* Called after each step when set: for profiles. begin and end are sn_now_ns times. */
-typedef void sn_exec_observer(void *arg, const sn_plan *plan, size_t step, uint64_t begin_ns, uint64_t end_ns);
+/* Called after each step when set, steps of subgraphs included: for profiles. begin and end are sn_now_ns times; of
+ * what lies between them, inner_ns belongs to steps of subgraphs that were told before. */
+typedef void sn_exec_observer(void *arg, const sn_plan *plan, size_t step, uint64_t begin_ns, uint64_t end_ns,
+                              uint64_t inner_ns);
 
 /* Borrows module and pool (NULL: one thread) until destroy. Returns OK or ENOMEM. */
 setsuna_status sn_exec_create(sn_plan_env *env, sn_module *module, sn_pool *pool, sn_exec **out);
@@ -48,5 +50,8 @@ void sn_control_state_destroy(sn_control_state *c);
 /* The place for the state of control step s in the frame being run. */
 sn_control_state **sn_exec_control_state(sn_run *r, const sn_step *s);
 sn_plan_env *sn_exec_env(const sn_run *r);
+
+/* Steps of e are told to whoever observes the run r: before each run of a subgraph. */
+void sn_exec_observe_as(sn_exec *e, const sn_run *r);
 
 #endif

@@ -58,7 +58,7 @@ typedef struct sn_conv_spec {
 } sn_conv_spec;
 
 typedef enum sn_conv_wino_use {
-    SN_CONV_WINO_NEVER, /* there is no such kernel */
+    SN_CONV_WINO_NEVER, /* there is no such kernel, or it is not wanted */
     SN_CONV_WINO_FAST,  /* where it is estimated to be faster */
     SN_CONV_WINO_ALWAYS /* where it is possible: for tests */
 } sn_conv_wino_use;
@@ -189,6 +189,9 @@ static inline sn_conv_fn *sn_conv_kernel(const sn_conv_table *t, const sn_conv *
 
 /* Elements of the packed forms. */
 size_t sn_conv_weights_size(const sn_conv *cv);
+
+/* Arithmetic of the products of a Winograd convolution, tiles that stick out included; 0 for any other. */
+double sn_conv_winograd_flops(const sn_conv *cv);
 size_t sn_conv_bias_size(const sn_conv *cv);
 
 /* For convolutions that are not Winograd products (for those: table->pack_winograd). dst: zeroed, sn_conv_weights_size

@@ -361,3 +361,8 @@ void sn_conv_pack_bias(const sn_conv *cv, const void *bias, float *dst)
     for (int64_t o = 0; bias && o < cv->s.oc; o++)
         dst[o] = conv_load(bias, o);
 }
+
+double sn_conv_winograd_flops(const sn_conv *cv)
+{
+    return cv->winograd ? 2.0 * SN_WINO_PRODUCTS * (double)cv->n_tile * (double)cv->s.ic * (double)cv->s.oc : 0;
+}

@@ -5,7 +5,8 @@
  * G g G' is made when weights are packed. For each of the 36 positions the sum is a matrix product over channels.
  *
  * Numerics: |err| <= (C + 24) u |A'| [ sum |G| |g| |G'| o |B'| |d| |B| ] |A| for C input channels, the roundings of
- * both transforms included: about ten times the error of a direct sum.
+ * all transforms and of the bias included: about ten times the error of a direct sum. docs/design/0009-winograd.md
+ * derives it.
  *
  * Source: Lavin and Gray 2016, sec. 4; interpolation points 0, 1, -1, 2, -2, infinity.
  */

@@ -13,9 +13,13 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/lstm.inc"
 #include "kernels/norm.inc"
 #include "kernels/pooling.inc"
+#include "kernels/qdepthwise.inc"
+#include "kernels/qgemm.inc"
 #include "kernels/qlinear.inc"
+#include "kernels/qpoint.inc"
 #include "kernels/reduce.inc"
 #include "kernels/resize.inc"
+#include "kernels/roofline.inc"
 #include "kernels/softmax.inc"
 #include "kernels/transpose.inc"
 #undef KERNEL

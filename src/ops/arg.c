@@ -105,7 +105,6 @@ static setsuna_status arg_bind(sn_op_ctx *c, sn_step *s)
     }
     s->run = arg_run;
     s->param = p;
-    s->bytes = (double)total * (double)setsuna_dtype_size(c->in[0].dtype);
     s->n_parts = 1;
     return SETSUNA_OK;
 }

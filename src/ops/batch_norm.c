@@ -63,6 +63,7 @@ static setsuna_status batch_norm_plan(sn_op_ctx *c, batch_norm_param *p)
     for (uint32_t i = 1; i < c->n_out; i++) {
         p->training |= old && c->out[i].present;
         sn_op_out(c, i, p->stat_dtype, &stat);
+        c->out[i].half = c->in[3].half;
     }
     if (!old && !p->training && (sn_op_has_out(c, 1) || sn_op_has_out(c, 2)))
         return sn_op_fail(c, SETSUNA_EMODEL, "running_mean and running_var need training_mode");

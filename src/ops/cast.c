@@ -1,4 +1,7 @@
-/* Cast, CastLike: between all numeric types and bool. */
+/* Cast, CastLike: between all numeric types and bool.
+ *
+ *     setsuna.Narrow  y = x as f16 or bf16 (attribute to): a Cast that the planner puts behind operators on half types
+ *                     which it runs in f32; passes/keep_f32.c takes it away where f32 is wanted again */
 #include "kernels/convert.h"
 #include "ops/ew_step.h"
 
@@ -44,6 +47,15 @@ static setsuna_status cast_infer(sn_op_ctx *c)
     return cast_infer_to(c, sn_node_int(c->node, "to", SETSUNA_DTYPE_NONE));
 }
 
+static setsuna_status narrow_infer(sn_op_ctx *c)
+{
+    int64_t to = sn_node_int(c->node, "to", SETSUNA_DTYPE_NONE);
+    SN_TRY(sn_op_want(c, 0, "f32"));
+    if (to != SETSUNA_F16 && to != SETSUNA_BF16)
+        return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'to' is %lld", (long long)to);
+    return cast_infer_to(c, to);
+}
+
 static setsuna_status cast_like_infer(sn_op_ctx *c)
 {
     return cast_infer_to(c, c->in[1].dtype);
@@ -77,5 +89,6 @@ const sn_op sn_ops_cast[] = {
     {"", "Cast", 19, 0, 1, 1, 1, 1, 0, "to:i saturate:i", cast_infer, cast_bind}, /* saturate: f8 types only */
     {"", "CastLike", 15, 18, 2, 2, 1, 1, 0, "", cast_like_infer, cast_bind},
     {"", "CastLike", 19, 0, 2, 2, 1, 1, 0, "saturate:i", cast_like_infer, cast_bind},
+    {"setsuna", "Narrow", 1, 0, 1, 1, 1, 1, 0, "to:i", narrow_infer, cast_bind},
     {.name = NULL},
 };

@@ -384,6 +384,8 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
         return SETSUNA_ENOMEM;
     SN_TRY(conv_blocked_read(c, &spec, &y));
     sn_conv_table_init(&p->table, c->cpu);
+    if (c->no_winograd)
+        p->table.limits.winograd = SN_CONV_WINO_NEVER;
     bool plain = sn_node_int(c->node, "block", 0) == 0;
     p->end = spec;
     p->late = plain && 2 * spec.oc < p->table.limits.block && sn_conv_act_is_costly(spec.act) &&
@@ -405,6 +407,7 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
     s->kernel = p->bf16 ? bf16.name : sn_conv_kernel_name(&p->table, cv);
     s->n_parts = sn_conv_parts(cv, c->n_threads);
     s->flops = cv->flops;
+    s->work = sn_conv_winograd_flops(cv);
     s->bytes = 4 * (in + (double)sn_conv_weights_size(cv)) + y_bytes + (sn_op_has(c, CONV_BLOCKED_R) ? r_bytes : 0);
     s->scratch_bytes = p->conv_bytes = sn_conv_scratch_bytes(cv, s->n_parts);
     if (plain) {

@@ -82,6 +82,9 @@ static setsuna_status norm_layer_plan(sn_op_ctx *c, norm_param *p)
     sn_op_out(c, 0, p->dtype, x);
     sn_op_out(c, 1, p->stat_dtype, &stat);
     sn_op_out(c, 2, p->stat_dtype, &stat);
+    int64_t stash = sn_node_int(c->node, "stash_type", SETSUNA_F32); /* the type of mean and deviation, whatever x is */
+    for (uint32_t i = 1; i < c->n_out; i++)
+        c->out[i].half = stash == SETSUNA_BF16 || stash == SETSUNA_F16 ? (setsuna_dtype)stash : SETSUNA_DTYPE_NONE;
     return SETSUNA_OK;
 }
 

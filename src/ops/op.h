@@ -32,6 +32,10 @@ typedef struct sn_operand {
     setsuna_dtype dtype;
     setsuna_shape shape; /* all dims known */
     const sn_const *cst; /* inputs: not NULL when the value is known at plan time (may be misaligned, see sn_const) */
+    /* The f16 or bf16 that a dtype of f32 stands for (SN_OP_F16_AS_F32), or NONE. The planner sets that of the inputs,
+     * and gives all outputs that of the first floating-point input; an infer whose outputs follow other rules sets
+     * theirs. */
+    setsuna_dtype half;
 } sn_operand;
 
 /* What infer may answer besides a setsuna_status <= 0. */
@@ -53,6 +57,7 @@ struct sn_op_ctx {
     sn_cpu_level cpu;
     sn_precision precision;
     uint32_t n_threads; /* threads a step may use */
+    bool no_winograd;   /* convolutions as plain sums only */
     sn_arena *arena;    /* plan lifetime: parameters */
     sn_pack_store *store;
     uint32_t need;   /* with SN_INFER_NEED_VALUE: index of the input */
@@ -74,16 +79,20 @@ struct sn_step {
     const char *kernel;   /* "sn_conv_f32_nchw16c_avx512": for inspect and profile; never NULL after bind */
     const char *name;     /* the node's name, and op */
     const char *op;
-    double flops, bytes; /* arithmetic and compulsory memory traffic, for inspect and the roofline; 0 unknown */
+    double flops; /* arithmetic by the operator's definition, for inspect and the roofline; 0 none, or unknown */
+    double work;  /* arithmetic that the kernel's algorithm needs, where that is less (Winograd); 0: flops */
+    double bytes; /* compulsory memory traffic; left 0 by bind, it becomes that of reading all inputs and writing all
+                     outputs once */
 };
 
 /* Flags of sn_op. */
 enum {
-    SN_OP_INPLACE = 1 << 0,   /* out[0] may share memory with any input of the same byte size that dies here */
-    SN_OP_ALIAS = 1 << 1,     /* out[0] is in[0]'s bytes under another shape: no step at all (Reshape, Identity) */
-    SN_OP_RANDOM = 1 << 2,    /* output is not a function of the inputs: never folded */
-    SN_OP_CONTROL = 1 << 3,   /* has subgraphs: planned and run by exec/control_flow.c, infer and bind are NULL */
-    SN_OP_F16_AS_F32 = 1 << 4 /* f16 and bf16 operands: the planner wraps the node in Casts to and from f32 */
+    SN_OP_INPLACE = 1 << 0,    /* out[0] may share memory with any input of the same byte size that dies here */
+    SN_OP_ALIAS = 1 << 1,      /* out[0] is in[0]'s bytes under another shape: no step at all (Reshape, Identity) */
+    SN_OP_RANDOM = 1 << 2,     /* output is not a function of the inputs: never folded */
+    SN_OP_CONTROL = 1 << 3,    /* has subgraphs: planned and run by exec/control_flow.c, infer and bind are NULL */
+    SN_OP_F16_AS_F32 = 1 << 4, /* f16 and bf16 operands: the planner wraps the node in Casts; it sees f32 */
+    SN_OP_FOLD_LATE = 1 << 5   /* not folded before the pass that says so (pass.h): passes look at its inputs */
 };
 
 struct sn_op {

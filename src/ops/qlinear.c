@@ -295,11 +295,13 @@ static setsuna_status dynamic_bind(sn_op_ctx *c, sn_step *s)
     return SETSUNA_OK;
 }
 
+enum { QUANTIZE_DQ_FLAGS = SN_OP_F16_AS_F32 | SN_OP_FOLD_LATE };
+
 /* clang-format off */
 const sn_op sn_ops_qlinear[] = {
-    {"", "DequantizeLinear", 10, 12, 2, 3, 1, 1, SN_OP_F16_AS_F32, "", dequantize_infer, quantize_common_bind},
-    {"", "DequantizeLinear", 13, 20, 2, 3, 1, 1, SN_OP_F16_AS_F32, "axis:i", dequantize_infer, quantize_common_bind},
-    {"", "DequantizeLinear", 21, 0, 2, 3, 1, 1, SN_OP_F16_AS_F32, "axis:i block_size:i", dequantize_infer, quantize_common_bind},
+    {"", "DequantizeLinear", 10, 12, 2, 3, 1, 1, QUANTIZE_DQ_FLAGS, "", dequantize_infer, quantize_common_bind},
+    {"", "DequantizeLinear", 13, 20, 2, 3, 1, 1, QUANTIZE_DQ_FLAGS, "axis:i", dequantize_infer, quantize_common_bind},
+    {"", "DequantizeLinear", 21, 0, 2, 3, 1, 1, QUANTIZE_DQ_FLAGS, "axis:i block_size:i", dequantize_infer, quantize_common_bind},
     {"", "DynamicQuantizeLinear", 11, 0, 1, 1, 3, 3, 0, "", dynamic_infer, dynamic_bind},
     {"", "QuantizeLinear", 10, 12, 2, 3, 1, 1, SN_OP_F16_AS_F32, "", quantize_infer, quantize_common_bind},
     {"", "QuantizeLinear", 13, 18, 2, 3, 1, 1, SN_OP_F16_AS_F32, "axis:i", quantize_infer, quantize_common_bind},

@@ -366,7 +366,6 @@ static setsuna_status reduce_bind(sn_op_ctx *c, sn_step *s)
             count = total ? count * x->dim[i] : 0;
     reduce_group(x, fold, &g);
     s->flops = (double)total;
-    s->bytes = (double)total * (double)setsuna_dtype_size(c->in[0].dtype);
     if (c->in[0].dtype == SETSUNA_F32 && total && reduce_f32_kernels(&t, reduce_kind_of(c->op), &probe))
         return reduce_f32_bind(c, s, &g, count, total);
     return reduce_plain_bind(c, s, &g, count);

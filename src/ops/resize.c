@@ -552,8 +552,7 @@ static setsuna_status resize_bind(sn_op_ctx *c, sn_step *s)
     double outputs = (double)p->out_numel;
     s->param = p;
     s->flops = p->attr.mode == SN_RESIZE_NEAREST ? 0 : p->attr.mode == SN_RESIZE_LINEAR ? 6 * outputs : 16 * outputs;
-    s->bytes = 2 * (double)p->element_bytes * outputs;
-    s->n_parts = sn_parts_for(c, s->flops * 4, s->bytes);
+    s->n_parts = sn_parts_for(c, s->flops * 4, 2 * (double)p->element_bytes * outputs);
     if (p->attr.mode == SN_RESIZE_NEAREST || !any) {
         s->run = resize_run_nearest;
         s->kernel = p->element_bytes == 4 ? sn_arena_printf(c->arena, "sn_resize_b32_pick_%s", p->table.level)

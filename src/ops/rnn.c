@@ -436,7 +436,6 @@ static setsuna_status rnn_bind(sn_op_ctx *c, sn_step *s)
     double weights = (double)a->dirs * (double)(a->gates * a->hidden) * (double)(a->input + a->hidden);
     s->param = p;
     s->flops = 2 * weights * (double)a->seq * (double)a->batch;
-    s->bytes = weights * (double)setsuna_dtype_size(a->dtype);
     s->n_parts = 1;
     if (rnn_is_fast(p)) {
         /* The two directions are independent. */

@@ -106,7 +106,6 @@ static setsuna_status topk_bind(sn_op_ctx *c, sn_step *s)
     s->run = topk_run;
     s->param = p;
     s->kernel = "topk_heap";
-    s->bytes = (double)total * (double)p->size;
     return SETSUNA_OK;
 }
 

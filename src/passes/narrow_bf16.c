@@ -28,6 +28,7 @@ typedef struct narrow {
     sn_graph *g;
     sn_uses uses;
     int64_t b;
+    bool no_winograd;
     size_t n_node;    /* of the graph as it was */
     uint8_t *kind;    /* per node: narrow_kind */
     bool *bf16;       /* per value: is to be bf16 */
@@ -102,11 +103,11 @@ static bool narrow_wino_is_faster(const narrow_conv *c, int64_t b)
     return wino < 0.72 * 9 * ic * oc_full * px / (4 * lanes * 0.93); /* below, both take as long: measured */
 }
 
-static bool narrow_pays(const narrow_conv *c, int64_t b)
+static bool narrow_pays(const narrow *q, const narrow_conv *c)
 {
     double px = (double)(c->images * c->px_rows * c->px_cols);
     double flops = 2 * px * (double)c->oc * (double)(c->ic / c->group) * (double)(c->kh * c->kw);
-    return flops >= narrow_flops_min && !narrow_wino_is_faster(c, b);
+    return flops >= narrow_flops_min && (q->no_winograd || !narrow_wino_is_faster(c, q->b));
 }
 
 static narrow_kind narrow_kind_of(const narrow *q, const sn_node *n)
@@ -114,7 +115,7 @@ static narrow_kind narrow_kind_of(const narrow *q, const sn_node *n)
     narrow_conv c;
     if (sn_node_is(n, "", "Concat") || sn_node_is(n, "", "Split"))
         return NARROW_MOVE;
-    return narrow_read(q, n, &c) && narrow_is_possible(&c, q->b) && narrow_pays(&c, q->b) ? NARROW_CONV : NARROW_OTHER;
+    return narrow_read(q, n, &c) && narrow_is_possible(&c, q->b) && narrow_pays(q, &c) ? NARROW_CONV : NARROW_OTHER;
 }
 
 /* ---- which values ------------------------------------------------------------------------------------ */
@@ -226,7 +227,11 @@ static setsuna_status narrow_run(sn_graph *g, const sn_pass_ctx *ctx, bool *chan
 {
     if (ctx->precision != SN_PRECISION_BF16)
         return SETSUNA_OK;
-    narrow q = {.g = g, .b = sn_cpu_vector_floats(ctx->cpu), .n_node = g->n_node, .n_value = g->n_value};
+    narrow q = {.g = g,
+                .b = sn_cpu_vector_floats(ctx->cpu),
+                .no_winograd = ctx->no_winograd,
+                .n_node = g->n_node,
+                .n_value = g->n_value};
     q.kind = sn_arena_array(ctx->arena, g->n_node, sizeof *q.kind);
     q.bf16 = sn_arena_array(ctx->arena, g->n_value, sizeof *q.bf16);
     q.casted = sn_arena_array(ctx->arena, g->n_value, sizeof *q.casted);

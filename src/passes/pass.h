@@ -5,8 +5,9 @@
  * type and shape (the planner infers again after each pass that changed something) and dead nodes (dropped then).
  *
  * Order matters and is the order of passes.inc:
- *   simplify (no-ops away)  ->  recognise (hard-swish, swish, GELU, layer norm)  ->  fold (affine, batch norm into
- *   convolutions)  ->  fuse (activation, residual)  ->  layout (blocked channels)  ->  fuse-eltwise (what is left)
+ *   simplify (no-ops away)  ->  keep-f32 (between operators on f16)  ->  recognise (hard-swish, swish, GELU, layer
+ *   norm; what is quantised)  ->  fold (affine, batch norm into convolutions)  ->  fuse (activation, residual)  ->
+ *   layout (blocked channels)  ->  fuse-eltwise (what is left)  ->  narrow-bf16
  */
 #ifndef SN_PASSES_PASS_H
 #define SN_PASSES_PASS_H
@@ -16,9 +17,10 @@
 
 typedef struct sn_pass_ctx {
     sn_cpu_level cpu; /* the level the plan is for */
+    sn_precision precision;
+    bool no_winograd; /* convolutions as plain sums only */
     sn_arena *arena;  /* scratch of this pass: use-def chains and the like; gone when the pass returns */
     setsuna_error *err;
-    sn_precision precision;
 } sn_pass_ctx;
 
 typedef struct sn_pass {
@@ -28,6 +30,9 @@ typedef struct sn_pass {
      * that packed forms are shared between plans. */
     setsuna_status (*run)(sn_graph *g, const sn_pass_ctx *ctx, bool *changed);
 } sn_pass;
+
+/* Once this pass has run, nodes of SN_OP_FOLD_LATE operators (ops/op.h) are folded like all others. */
+extern const sn_pass sn_pass_recognise_quantised;
 
 /* All passes in order, ended by NULL. */
 const sn_pass *const *sn_passes(void);

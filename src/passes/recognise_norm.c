@@ -32,12 +32,13 @@ static bool norm_is_float(const sn_graph *g, uint32_t v)
            sn_shape_known(&g->value[v].shape);
 }
 
-/* v is a constant of one element. */
-static bool norm_scalar(const sn_graph *g, uint32_t v, double *out)
+/* v is a constant of one element that leaves the shape of the other operand as it is. */
+static bool norm_scalar(const sn_graph *g, uint32_t v, uint32_t other, double *out)
 {
     const sn_const *c = sn_graph_const(g, v);
     int64_t n;
-    if (!c || !sn_shape_numel(&c->t.shape, &n) || n != 1 || setsuna_dtype_size(c->t.dtype) == 0)
+    if (!c || !sn_shape_numel(&c->t.shape, &n) || n != 1 || setsuna_dtype_size(c->t.dtype) == 0 ||
+        !norm_is_float(g, other) || c->t.shape.rank > g->value[other].shape.rank)
         return false;
     *out = sn_tensor_get_f64(&c->t, 0);
     return true;
@@ -92,7 +93,7 @@ static const sn_node *norm_match_square(const recognise_norm *r, uint32_t v, uin
     const sn_node *n = norm_producer(r, v, "Pow");
     if (n) {
         *d = n->in[0];
-        return norm_scalar(r->g, n->in[1], &power) && power == 2 ? n : NULL;
+        return norm_scalar(r->g, n->in[1], *d, &power) && power == 2 ? n : NULL;
     }
     n = norm_producer(r, v, "Mul");
     if (!n || n->in[0] != n->in[1])
@@ -110,12 +111,14 @@ static bool norm_match(const recognise_norm *r, const sn_node *div, uint32_t *x,
     const sn_node *add = root ? norm_producer(r, root->in[0], "Add") : NULL;
     if (!add || !norm_match_centred(r, div->in[0], x, &axis_mean))
         return false;
-    bool swap = norm_scalar(r->g, add->in[0], epsilon);
-    if (!swap && !norm_scalar(r->g, add->in[1], epsilon))
+    bool swap = norm_scalar(r->g, add->in[0], add->in[1], epsilon);
+    if (!swap && !norm_scalar(r->g, add->in[1], add->in[0], epsilon))
         return false;
     const sn_node *var = norm_producer(r, add->in[swap], "ReduceMean");
     if (!var || !norm_match_square(r, var->in[0], &d) || !norm_match_centred(r, d, &again, &axis_var))
         return false;
+    if (r->g->value[*x].dtype == SETSUNA_F64 && (double)(float)*epsilon != *epsilon)
+        return false; /* the attribute is f32 */
     *axis = axis_mean;
     return again == *x && axis_mean == axis_var && norm_last_axes(r->g, var, &axis_var) && axis_mean == axis_var;
 }

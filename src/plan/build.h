@@ -31,6 +31,7 @@ typedef struct sn_build {
     sn_sequence **sequence; /* per value, NULL for tensors; n_sequence entries. From the allocator */
     size_t n_sequence, cap_sequence;
     size_t folded_bytes; /* constants made by folding */
+    bool late;           /* SN_OP_FOLD_LATE operators are folded now */
     setsuna_error *err;
 } sn_build;
 

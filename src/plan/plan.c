@@ -149,13 +149,19 @@ static setsuna_status plan_passes(sn_build *b)
         sn_arena *scratch = sn_arena_create(b->env->allocator);
         if (!scratch)
             return SETSUNA_ENOMEM;
-        sn_pass_ctx ctx = {.cpu = b->env->cpu, .precision = b->env->precision, .arena = scratch, .err = b->err};
+        sn_pass_ctx ctx = {.cpu = b->env->cpu,
+                           .precision = b->env->precision,
+                           .no_winograd = b->env->no_winograd,
+                           .arena = scratch,
+                           .err = b->err};
         bool changed = false;
         setsuna_status status = (*p)->run(b->graph, &ctx, &changed);
         sn_arena_destroy(scratch);
         if (status != SETSUNA_OK)
             return sn_fail_at(b->err, status, "pass %s", (*p)->name);
-        if (!changed)
+        bool late = *p == &sn_pass_recognise_quantised;
+        b->late |= late;
+        if (!changed && !late)
             continue;
         SN_TRY(sn_graph_sort(b->graph, b->err));
         SN_TRY(sn_propagate(b));
@@ -166,6 +172,20 @@ static setsuna_status plan_passes(sn_build *b)
         plan_dump(b, "after", (*p)->name);
     }
     return SETSUNA_OK;
+}
+
+/* Every input read and every output written, once. */
+static double plan_operand_bytes(const sn_op_ctx *c)
+{
+    double total = 0;
+    size_t bytes;
+    for (uint32_t i = 0; i < c->n_in; i++)
+        if (c->in[i].present && sn_tensor_bytes(c->in[i].dtype, &c->in[i].shape, &bytes))
+            total += (double)bytes;
+    for (uint32_t i = 0; i < c->n_out; i++)
+        if (c->out[i].present && sn_tensor_bytes(c->out[i].dtype, &c->out[i].shape, &bytes))
+            total += (double)bytes;
+    return total;
 }
 
 static setsuna_status plan_bind_node(sn_build *b, const sn_node *n, sn_step *step, uint64_t *packed)
@@ -185,6 +205,8 @@ static setsuna_status plan_bind_node(sn_build *b, const sn_node *n, sn_step *ste
     sn_build_ctx(b, n, op, b->env->store);
     SN_TRY(op->bind(b->ctx, step));
     *packed = b->ctx->packed;
+    if (step->bytes == 0)
+        step->bytes = plan_operand_bytes(b->ctx);
     if (step->n_parts < 1)
         step->n_parts = 1;
     if (step->n_parts > b->env->n_threads)

@@ -35,6 +35,7 @@ typedef struct sn_plan_env {
     sn_cpu_level cpu;
     sn_precision precision; /* supported at this level */
     uint32_t n_threads;
+    bool no_winograd;          /* convolutions as plain sums only */
     size_t memory_limit_bytes; /* planned memory of one plan above this: ELIMIT */
     sn_pack_store *store;
     pthread_mutex_t lock; /* held while a plan is made: one at a time per model */

@@ -15,18 +15,19 @@ void sn_build_ctx(sn_build *b, const sn_node *n, const sn_op *op, sn_pack_store 
         if (n->in[i] == SN_NONE)
             continue;
         const sn_value *v = &b->graph->value[n->in[i]];
-        c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst};
+        c->in[i] = (sn_operand){true, v->dtype, v->shape, v->cst, SETSUNA_DTYPE_NONE};
     }
     for (uint32_t i = 0; i < c->n_out; i++) {
         c->out[i] = (sn_operand){0};
         if (n->out[i] == SN_NONE)
             continue;
         const sn_value *v = &b->graph->value[n->out[i]];
-        c->out[i] = (sn_operand){true, v->dtype, v->shape, NULL};
+        c->out[i] = (sn_operand){true, v->dtype, v->shape, NULL, SETSUNA_DTYPE_NONE};
     }
     c->cpu = b->env->cpu;
     c->precision = b->env->precision;
     c->n_threads = b->env->n_threads;
+    c->no_winograd = b->env->no_winograd;
     c->arena = b->arena;
     c->store = store;
     c->need = 0;
@@ -76,7 +77,7 @@ static bool prop_is_half(setsuna_dtype d)
     return d == SETSUNA_F16 || d == SETSUNA_BF16;
 }
 
-/* One Cast from `from` to `to`, into *made. */
+/* One Cast from `from` to `to`, into *made; to a half type it is a setsuna.Narrow, which passes may take away. */
 static setsuna_status prop_cast(sn_build *b, const sn_node *n, uint32_t from, uint32_t to, setsuna_dtype dtype,
                                 sn_node *made)
 {
@@ -87,10 +88,11 @@ static setsuna_status prop_cast(sn_build *b, const sn_node *n, uint32_t from, ui
     io[0] = from;
     io[1] = to;
     *attr = (sn_attr){.name = "to", .kind = SN_ATTR_INT, .i = dtype};
+    bool narrow = prop_is_half(dtype);
     *made = (sn_node){.name = n->name,
-                      .op = "Cast",
-                      .domain = "",
-                      .opset = 13,
+                      .op = narrow ? "Narrow" : "Cast",
+                      .domain = narrow ? "setsuna" : "",
+                      .opset = narrow ? 1 : 13,
                       .n_in = 1,
                       .n_out = 1,
                       .n_attr = 1,
@@ -101,9 +103,9 @@ static setsuna_status prop_cast(sn_build *b, const sn_node *n, uint32_t from, ui
     return SETSUNA_OK;
 }
 
-/* x16 ─▶ Op ─▶ y16   ⇒   x16 ─▶ Cast ─▶ Op(f32) ─▶ Cast ─▶ y16; outputs of other types stay as they are.
- * b->ctx holds the node as it will be, inferred: that tells which outputs are f32. */
-static setsuna_status prop_promote(prop *p, const sn_node *n, setsuna_dtype half)
+/* x16 ─▶ Op ─▶ y16   ⇒   x16 ─▶ Cast ─▶ Op(f32) ─▶ Narrow ─▶ y16; outputs of other types stay as they are.
+ * b->ctx holds the node as it will be, inferred: that tells which outputs are f32 in place of a half type. */
+static setsuna_status prop_promote(prop *p, const sn_node *n)
 {
     sn_build *b = p->b;
     sn_graph *g = b->graph;
@@ -126,12 +128,13 @@ static setsuna_status prop_promote(prop *p, const sn_node *n, setsuna_dtype half
     size_t at = k++;
     for (uint32_t i = 0; i < n->n_out; i++) {
         op.out[i] = n->out[i];
-        if (n->out[i] == SN_NONE || b->ctx->out[i].dtype != SETSUNA_F32)
+        const sn_operand *o = &b->ctx->out[i];
+        if (n->out[i] == SN_NONE || o->dtype != SETSUNA_F32 || o->half == SETSUNA_DTYPE_NONE)
             continue;
         op.out[i] = sn_graph_add_value(g, "", SETSUNA_F32);
         if (op.out[i] == SN_NONE)
             return SETSUNA_ENOMEM;
-        SN_TRY(prop_cast(b, n, op.out[i], n->out[i], half, &made[k++]));
+        SN_TRY(prop_cast(b, n, op.out[i], n->out[i], o->half, &made[k++]));
     }
     made[at] = op;
     return prop_push(p, made, k);
@@ -159,6 +162,15 @@ static bool prop_inputs_const(const sn_graph *g, const sn_node *n)
         if (n->in[i] != SN_NONE && !g->value[n->in[i]].cst)
             return false;
     return true;
+}
+
+/* The node was left alone so far and is to be folded now. */
+static bool prop_is_due(const sn_build *b, const sn_node *n)
+{
+    if (!b->late || !prop_inputs_const(b->graph, n))
+        return false;
+    const sn_op *op = sn_op_find(n->domain, n->op, n->opset);
+    return op && (op->flags & SN_OP_FOLD_LATE);
 }
 
 /* The value of Shape and Size follows from the input's shape alone. */
@@ -227,13 +239,30 @@ static setsuna_status prop_control(prop *p, const sn_node *n)
     return prop_inputs_known(b->graph, n) ? prop_emit(p, n, SN_NODE_DYNAMIC) : prop_emit_deferred(p, n);
 }
 
-/* The half type that makes this node a case for promotion, or NONE. */
-static setsuna_dtype prop_half_of(const sn_graph *g, const sn_node *n, const sn_op *op)
+static bool prop_is_float(setsuna_dtype d)
 {
-    for (uint32_t i = 0; (op->flags & SN_OP_F16_AS_F32) && i < n->n_in; i++)
-        if (n->in[i] != SN_NONE && prop_is_half(g->value[n->in[i]].dtype))
-            return g->value[n->in[i]].dtype;
-    return SETSUNA_DTYPE_NONE;
+    return prop_is_half(d) || d == SETSUNA_F32 || d == SETSUNA_F64;
+}
+
+/* Shows the operands of a node that computes on half types as f32. Returns whether there are any. */
+static bool prop_widen(sn_op_ctx *c)
+{
+    bool any = false;
+    uint32_t first = c->n_in;
+    for (uint32_t i = 0; (c->op->flags & SN_OP_F16_AS_F32) && i < c->n_in; i++) {
+        sn_operand *o = &c->in[i];
+        if (first == c->n_in && o->present && prop_is_float(o->dtype))
+            first = i;
+        if (!o->present || !prop_is_half(o->dtype))
+            continue;
+        o->half = o->dtype;
+        o->dtype = SETSUNA_F32;
+        o->cst = NULL;
+        any = true;
+    }
+    for (uint32_t i = 0; any && i < c->n_out; i++)
+        c->out[i].half = c->in[first].half;
+    return any;
 }
 
 static setsuna_status prop_sequence(prop *p, const sn_node *n)
@@ -263,7 +292,7 @@ static setsuna_status prop_visit(prop *p, const sn_node *n)
 {
     sn_build *b = p->b;
     sn_graph *g = b->graph;
-    if (n->n_out && prop_outputs_known(g, n))
+    if (n->n_out && prop_outputs_known(g, n) && !prop_is_due(b, n))
         return prop_emit(p, n, SN_NODE_PLANNED);
     const sn_op *op = NULL;
     SN_TRY(sn_op_check(n, &op, b->err));
@@ -275,21 +304,17 @@ static setsuna_status prop_visit(prop *p, const sn_node *n)
         return prop_emit_deferred(p, n);
     if (op->flags & SN_OP_CONTROL)
         return prop_legacy(p, n);
-    setsuna_dtype half = prop_half_of(g, n, op);
     sn_build_ctx(b, n, op, b->folding);
-    for (uint32_t i = 0; half && i < b->ctx->n_in; i++)
-        if (b->ctx->in[i].present && prop_is_half(b->ctx->in[i].dtype)) {
-            b->ctx->in[i].dtype = SETSUNA_F32;
-            b->ctx->in[i].cst = NULL;
-        }
+    bool half = prop_widen(b->ctx);
     int answer = op->infer(b->ctx);
     if (answer < 0)
         return (setsuna_status)answer;
     if (answer == SN_INFER_NEED_VALUE)
         return prop_defer(p, n, b->ctx->need);
     if (half)
-        return prop_promote(p, n, half);
+        return prop_promote(p, n);
     bool foldable = !(op->flags & SN_OP_RANDOM) && (prop_inputs_const(g, n) || prop_is_shape_query(n)), folded = false;
+    foldable &= b->late || !(op->flags & SN_OP_FOLD_LATE);
     bool dynamic = answer == SN_INFER_DYNAMIC;
     if (!dynamic)
         SN_TRY(prop_set_outputs(b, n));

@@ -61,5 +61,9 @@ void sn_bench_result_write_json(const sn_bench_result *r, sn_json *w)
     for (size_t i = 0; i < r->n_outputs; i++)
         bench_write_output(&r->outputs[i], w);
     sn_json_end_array(w);
+    if (r->per_op) {
+        sn_json_key(w, "per_op");
+        sn_step_report_write_json(r->per_op, w);
+    }
     sn_json_end_object(w);
 }

@@ -31,6 +31,27 @@ $validate "$source/docs/bench.schema.json" <bench.json || fail "bench --json doe
 "$setsuna" bench $cases/test_relu/model.onnx --runs 20 >bench.txt || fail "bench"
 grep -q '^wall ' bench.txt && grep -q '^unexplained ' bench.txt && grep -q 'nearest rank' bench.txt || fail "bench's table"
 
+# The steps: by the schema, every one with a time; sorted by gap; with a roofline that is given.
+"$setsuna" bench $cases/test_conv_with_strides_padding/model.onnx --runs 20 --per-op --json >per_op.json ||
+    fail "bench --per-op --json"
+$validate "$source/docs/bench.schema.json" <per_op.json || fail "bench --per-op --json does not follow its schema"
+python3 -c '
+import json, sys
+p = json.load(open("per_op.json"))["per_op"]
+assert p["timed_runs"] == 20 and p["roofline"]["source"] == "measured" and p["steps"]
+assert all(s["min_ns"] <= s["p50_ns"] and s["bound_ns"] > 0 for s in p["steps"])
+assert sum(s["p50_ns"] for s in p["steps"]) < 2 * p["timed_p50_ns"]
+' || fail "bench --per-op says nonsense"
+"$setsuna" bench $cases/test_matmul_3d/model.onnx --runs 20 --sort gap --roofline 100,10 >per_op.txt ||
+    fail "bench --sort gap"
+grep -q '^ *0  MatMul ' per_op.txt && grep -q '^Roofline (given): 100 GFLOP/s; reading 10 GB/s' per_op.txt ||
+    fail "bench's table of steps"
+refuse 2 'neither plan, time nor gap' "$setsuna" bench $cases/test_relu/model.onnx --sort size
+refuse 2 'wants GFLOP/s,GB/s' "$setsuna" bench $cases/test_relu/model.onnx --roofline 100
+refuse 2 'wants GFLOP/s,GB/s' "$setsuna" bench $cases/test_relu/model.onnx --roofline 100,-3
+refuse 1 'for models, not for pipelines' "$setsuna" bench "$source/models/ppocr.yaml" "$source/examples/page.png" \
+    --runs 1 --warmup 0 --per-op
+
 case=$cases/test_matmul_3d
 "$setsuna" run $case/model.onnx --input a=$case/test_data_set_0/input_0.pb --input b=$case/test_data_set_0/input_1.pb \
     --output-dir out --json >run.json || fail "run with .pb inputs"
@@ -56,6 +77,18 @@ grep -q '^error against f32' bf16.txt && grep -q ' max 0, 0 of the largest' bf16
 "$setsuna" run $cases/test_relu/model.onnx --shape x=3,4,5 --output-dir out >/dev/null || fail "run with --shape"
 "$setsuna" run $cases/test_relu/model.onnx --input x=out/y.npy --output-dir out2 >/dev/null || fail "run with .npy"
 cmp -s out/y.npy out2/y.npy || fail "Relu of a Relu must be itself"
+
+# The option reaches the plan: with it no step is a Winograd product, without it this model has some (where the level has).
+lines=$source/models/cache/mlsd-320-tiny.onnx
+if [ -f "$lines" ]; then
+    "$setsuna" inspect "$lines" --steps --no-winograd >direct.txt || fail "inspect --no-winograd"
+    grep -q winograd direct.txt && fail "--no-winograd left Winograd products"
+    "$setsuna" inspect "$lines" --steps >steps.txt || fail "inspect --steps"
+    grep -q conv_dense_ref steps.txt || grep -q winograd steps.txt || fail "no Winograd products by default"
+fi
+for command in run "bench --runs 10"; do
+    "$setsuna" $command $cases/test_relu/model.onnx --shape x=3,4,5 --no-winograd >/dev/null || fail "$command --no-winograd"
+done
 
 # ---- bad words ----
 refuse 2 'which model or pipeline' "$setsuna" run

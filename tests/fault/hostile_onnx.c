@@ -284,6 +284,35 @@ static pb_write functions_doubling(void)
     return functions(40, 2, false);
 }
 
+/* Not too many nodes, but more memory than there is to be. */
+static pb_write functions_half_a_million(void)
+{
+    return functions(18, 2, false);
+}
+
+/* Each function calls the next one in both branches of an If. */
+static pb_write functions_doubling_in_branches(void)
+{
+    static const char *const branch[] = {"then_branch", "else_branch"};
+    pb_write g = onnx_graph("main", "x", "y");
+    pb_message(&g, 1, onnx_call("f0", "", "x", "y"));
+    pb_write m = onnx_model(g);
+    for (int k = 0; k < 30; k++) {
+        char name[16], next[16];
+        snprintf(name, sizeof name, "f%d", k);
+        snprintf(next, sizeof next, "f%d", k + 1);
+        pb_write f = onnx_function(name, "x", "y"), n = onnx_node("If", "", "x", "y");
+        for (int i = 0; i < 2; i++) {
+            pb_write sub = onnx_graph(branch[i], "", "t");
+            pb_message(&sub, 1, k == 29 ? onnx_node("Neg", "", "x", "t") : onnx_call(next, "", "x", "t"));
+            pb_message(&n, 5, onnx_attr_graph(branch[i], sub));
+        }
+        pb_message(&f, 7, n);
+        pb_message(&m, 25, f);
+    }
+    return m;
+}
+
 /* ---- external data --------------------------------------------------------------------------------- */
 
 static pb_write external_at(const char *location, const char *offset)
@@ -582,6 +611,8 @@ static const hostile hostiles[] = {
     {"function_cycle_of_five", function_cycle_of_five, HOSTILE_IMPORT, SETSUNA_EMODEL},
     {"functions_101_deep", functions_101_deep, HOSTILE_IMPORT, SETSUNA_ELIMIT},
     {"functions_doubling", functions_doubling, HOSTILE_IMPORT, SETSUNA_ELIMIT},
+    {"functions_doubling_in_branches", functions_doubling_in_branches, HOSTILE_IMPORT, SETSUNA_ELIMIT},
+    {"functions_half_a_million", functions_half_a_million, HOSTILE_IMPORT, SETSUNA_ELIMIT},
     {"gather_index_out_of_range", gather_index_out_of_range, HOSTILE_RUN, 0},
     {"groups_nested", groups_nested, HOSTILE_IMPORT, SETSUNA_EMODEL},
     {"if_branch_with_inputs", if_branch_with_inputs, HOSTILE_RUN, 0},

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "kernels/bf16.h"
 #include "kernels/conv_bf16.h"
-#include "kernels/conv_winograd.h"
+#include "wino_bound.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -156,35 +156,13 @@ static void test_reference_px(const test_case *c, test_data *d, int64_t image, i
         d->slack[at] += (k + 2) * 0x1p-126;
 }
 
-/* |a| [6][6] of a [6][p] x [p][p] x [6][p]', everything in absolute values. */
-static void test_wino_abs(const double *m, int p, const double *x, double *out)
-{
-    for (int r = 0; r < SN_WINO_IN; r++)
-        for (int c = 0; c < SN_WINO_IN; c++) {
-            double sum = 0;
-            for (int i = 0; i < p * p; i++)
-                sum += fabs(m[r * p + i / p] * x[i] * m[c * p + i % p]);
-            out[r * SN_WINO_IN + c] = sum;
-        }
-}
-
 /* The bound of kernels/conv_winograd.h for the 16 pixels of a tile. */
 static void test_wino_tile(const test_case *c, test_data *d, int64_t image, int64_t o, int64_t oy, int64_t ox)
 {
-    static const double in[SN_WINO_IN][SN_WINO_IN] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
-                                                      {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
-    static const double out[SN_WINO_OUT][SN_WINO_IN] = {
-        {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
-    static const double weights[SN_WINO_IN][3] = {{1 / 4.0, 0, 0},
-                                                  {-1 / 6.0, -1 / 6.0, -1 / 6.0},
-                                                  {-1 / 6.0, 1 / 6.0, -1 / 6.0},
-                                                  {1 / 24.0, 1 / 12.0, 1 / 6.0},
-                                                  {1 / 24.0, -1 / 12.0, 1 / 6.0},
-                                                  {0, 0, 1}};
     const sn_conv_spec *s = &c->s;
     double sum[SN_WINO_PRODUCTS] = {0};
     for (int64_t i = 0; i < s->ic; i++) {
-        double px[SN_WINO_PRODUCTS], g[9], v[SN_WINO_PRODUCTS], u[SN_WINO_PRODUCTS];
+        double px[SN_WINO_PRODUCTS], g[9];
         for (int k = 0; k < SN_WINO_PRODUCTS; k++) {
             int64_t y = oy - s->pad_top + k / SN_WINO_IN, x = ox - s->pad_left + k % SN_WINO_IN;
             bool inside = y >= 0 && y < s->ih && x >= 0 && x < s->iw;
@@ -192,19 +170,12 @@ static void test_wino_tile(const test_case *c, test_data *d, int64_t image, int6
         }
         for (int k = 0; k < 9; k++)
             g[k] = (double)d->w[(o * s->ic + i) * 9 + k] * (c->factor ? (double)d->factor[o] : 1);
-        test_wino_abs(&in[0][0], SN_WINO_IN, px, v);
-        test_wino_abs(&weights[0][0], 3, g, u);
-        for (int k = 0; k < SN_WINO_PRODUCTS; k++)
-            sum[k] += u[k] * v[k];
+        wino_bound_add(px, g, sum);
     }
     for (int r = 0; r < SN_WINO_OUT && oy + r < s->oh; r++)
-        for (int q = 0; q < SN_WINO_OUT && ox + q < s->ow; q++) {
-            double y = 0;
-            for (int k = 0; k < SN_WINO_PRODUCTS; k++)
-                y += fabs(out[r][k / SN_WINO_IN]) * sum[k] * fabs(out[q][k % SN_WINO_IN]);
+        for (int q = 0; q < SN_WINO_OUT && ox + q < s->ow; q++)
             d->wino[((image * s->oc + o) * s->oh + oy + r) * s->ow + ox + q] =
-                1.1 * fabs((double)s->scale) * ((double)s->ic + 24) * 0x1p-24 * y;
-        }
+                1.1 * fabs((double)s->scale) * wino_bound_at(sum, s->ic, r, q); /* 1.1: the steepest activation */
 }
 
 static void test_wino_make(const test_case *c, test_data *d)

@@ -126,11 +126,30 @@ static void test_qlinear_case(parity *t, const test_qlinear *q, int64_t n, int64
     free(x.base), free(scale.base), free(zero.base), free(y.base), free(want.base);
 }
 
+/* The least and the greatest of noise with NaN and infinities in it. */
+static void test_range(parity *t, const sn_qlinear_table *table, const sn_qlinear_table *ref, int64_t n)
+{
+    parity_block x = parity_block_make((size_t)n * 4, 4 * (parity_random(t) % 3), false);
+    float is[2], want[2];
+    for (int64_t i = 0; i < n; i++) {
+        float f = parity_f32(t);
+        memcpy(x.data + 4 * i, &f, 4);
+    }
+    table->f32_range.fn((const float *)(const void *)x.data, n, &is[0], &is[1]);
+    ref->f32_range.fn((const float *)(const void *)x.data, n, &want[0], &want[1]);
+    if (memcmp(is, want, sizeof is) != 0)
+        parity_fail(t, table->f32_range.name, "%" PRId64 " elements: %g..%g, not %g..%g", n, (double)is[0],
+                    (double)is[1], (double)want[0], (double)want[1]);
+    free(x.base);
+}
+
 static void test_qlinear_level(parity *t, sn_cpu_level level)
 {
     sn_qlinear_table table, ref;
     sn_qlinear_table_init(&table, level);
     sn_qlinear_table_init(&ref, SN_CPU_REF);
+    for (int64_t n = 0; n < 200; n += 1 + n / 8)
+        test_range(t, &table, &ref, n);
     const test_qlinear all[] = {{table.f32_u8, ref.f32_u8.fn, true},
                                 {table.f32_i8, ref.f32_i8.fn, true},
                                 {table.u8_f32, ref.u8_f32.fn, false},

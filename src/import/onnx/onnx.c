@@ -69,6 +69,17 @@ bool sn_onnx_function_key(sn_pb_bytes domain, sn_pb_bytes name, sn_pb_bytes over
     return true;
 }
 
+const sn_onnx_function *sn_onnx_function_find(const sn_onnx_import *im, sn_pb_bytes domain, sn_pb_bytes name,
+                                              sn_pb_bytes overload)
+{
+    uint8_t key[SN_ONNX_FUNCTION_KEY_MAX];
+    size_t len;
+    if (im->n_function == 0 || !sn_onnx_function_key(domain, name, overload, key, &len))
+        return NULL;
+    const sn_onnx_name *found = sn_onnx_names_find(&im->function_by_name, (sn_pb_bytes){key, len});
+    return found ? &im->function[found->value] : NULL;
+}
+
 /* The place of a constant too large to be hashed: where its data, or its message, begins. */
 static uint64_t onnx_place_hash(const sn_onnx_import *im, const sn_onnx_tensor *t)
 {
@@ -303,6 +314,7 @@ static setsuna_status onnx_import(sn_onnx_import *im)
     if (im->file)
         SN_TRY(sn_onnx_holes_find(im));
     SN_TRY(onnx_read_head(im, message, &graph));
+    SN_TRY(sn_onnx_inline_check(im, graph));
     SN_TRY(sn_onnx_graph_build(im, graph, &im->model->graph));
     return sn_onnx_external_load(im);
 }

@@ -88,7 +88,8 @@ typedef struct graph_frame {
 typedef struct graph_node {
     sn_pb_bytes message, name, op, domain, overload;
     const char *label; /* its name in the graph */
-    size_t n_attr;     /* in builder.attr */
+    bool has_attr;
+    size_t n_attr; /* in builder.attr */
 } graph_node;
 
 typedef struct graph_builder {
@@ -579,17 +580,6 @@ static setsuna_status graph_open_sub(graph_builder *b, graph_frame *f)
 
 /* ---- functions ------------------------------------------------------------------------------------- */
 
-static const sn_onnx_function *graph_find_function(const graph_builder *b, const graph_node *n)
-{
-    const sn_onnx_import *im = b->im;
-    uint8_t key[SN_ONNX_FUNCTION_KEY_MAX];
-    size_t len;
-    if (im->n_function == 0 || !sn_onnx_function_key(n->domain, n->op, n->overload, key, &len))
-        return NULL;
-    const sn_onnx_name *found = sn_onnx_names_find(&im->function_by_name, (sn_pb_bytes){key, len});
-    return found ? &im->function[found->value] : NULL;
-}
-
 static setsuna_status graph_check_call(graph_builder *b, const sn_onnx_function *fn)
 {
     sn_onnx_import *im = b->im;
@@ -735,6 +725,7 @@ static setsuna_status graph_read_node(const graph_builder *b, sn_pb_bytes messag
         switch (f.number) {
         case NODE_NAME: out->name = f.bytes; break;
         case NODE_OP_TYPE: out->op = f.bytes; break;
+        case NODE_ATTRIBUTE: out->has_attr = true; break;
         case NODE_DOMAIN: out->domain = sn_onnx_domain(f.bytes); break;
         case NODE_OVERLOAD: out->overload = f.bytes; break;
         default: break;
@@ -792,7 +783,7 @@ static setsuna_status graph_read_attrs(graph_builder *b, const graph_frame *f, g
 {
     sn_pb pb = sn_pb_open(n->message);
     sn_pb_bytes message;
-    while (graph_next_field(&pb, NODE_ATTRIBUTE, &message)) {
+    while (n->has_attr && graph_next_field(&pb, NODE_ATTRIBUTE, &message)) {
         if (n->n_attr == SN_ONNX_ATTRS_MAX)
             return sn_fail(b->im->err, SETSUNA_ELIMIT, NULL, "it has more than %d attributes", SN_ONNX_ATTRS_MAX);
         sn_onnx_attr_view *v = &b->attr[n->n_attr];
@@ -810,20 +801,20 @@ static setsuna_status graph_read_attrs(graph_builder *b, const graph_frame *f, g
 static setsuna_status graph_read_operands(graph_builder *b, const graph_frame *f, const graph_node *n)
 {
     const sn_allocator *a = b->im->allocator;
-    sn_pb_bytes name;
     sn_pb pb = sn_pb_open(n->message);
+    sn_pb_field field;
     b->n_in = b->n_out = 0;
-    while (graph_next_field(&pb, NODE_INPUT, &name)) {
-        if (!sn_grow(a, &b->in, &b->cap_in, b->n_in + 1, sizeof *b->in))
-            return graph_no_memory(b);
-        SN_TRY(graph_resolve(b, name, &b->in[b->n_in++]));
-    }
-    pb = sn_pb_open(n->message);
-    while (graph_next_field(&pb, NODE_OUTPUT, &name)) {
-        if (!sn_grow(a, &b->out, &b->cap_out, b->n_out + 1, sizeof *b->out))
-            return graph_no_memory(b);
-        const sn_onnx_name *declared = name.size ? sn_onnx_names_find(&f->names, name) : NULL;
-        b->out[b->n_out++] = declared ? declared->value : SN_NONE;
+    while (sn_pb_next(&pb, &field)) { /* graph_read_node found it well-formed */
+        if (field.number == NODE_INPUT) {
+            if (!sn_grow(a, &b->in, &b->cap_in, b->n_in + 1, sizeof *b->in))
+                return graph_no_memory(b);
+            SN_TRY(graph_resolve(b, field.bytes, &b->in[b->n_in++]));
+        } else if (field.number == NODE_OUTPUT) {
+            if (!sn_grow(a, &b->out, &b->cap_out, b->n_out + 1, sizeof *b->out))
+                return graph_no_memory(b);
+            const sn_onnx_name *declared = field.bytes.size ? sn_onnx_names_find(&f->names, field.bytes) : NULL;
+            b->out[b->n_out++] = declared ? declared->value : SN_NONE;
+        }
     }
     return SETSUNA_OK;
 }
@@ -948,7 +939,7 @@ static setsuna_status graph_import_node(graph_builder *b, graph_frame *f, graph_
         return graph_no_memory(b);
     SN_TRY(graph_read_attrs(b, f, n));
     SN_TRY(graph_read_operands(b, f, n));
-    const sn_onnx_function *fn = graph_find_function(b, n);
+    const sn_onnx_function *fn = sn_onnx_function_find(im, n->domain, n->op, n->overload);
     if (fn)
         return graph_call(b, f, n, fn);
     SN_TRY(graph_constant(b, f, n, &done));

@@ -104,6 +104,14 @@ sn_pb_bytes sn_onnx_domain(sn_pb_bytes domain);
 enum { SN_ONNX_FUNCTION_KEY_MAX = 3 * (SN_NAME_MAX + 1) };
 bool sn_onnx_function_key(sn_pb_bytes domain, sn_pb_bytes name, sn_pb_bytes overload, uint8_t *key, size_t *len_out);
 
+/* The function that a node of this domain, operator and overload calls; NULL: none. */
+const sn_onnx_function *sn_onnx_function_find(const sn_onnx_import *im, sn_pb_bytes domain, sn_pb_bytes name,
+                                              sn_pb_bytes overload);
+
+/* Refuses a model whose functions, all calls inlined, are beyond the limits, in a time that grows with the file and not
+ * with what it asks for (onnx_inline.c). Returns OK, ELIMIT, ENOMEM. */
+setsuna_status sn_onnx_inline_check(const sn_onnx_import *im, sn_pb_bytes graph);
+
 /* A sn_const for a tensor that was read: uid, file, and its place in the list of external data. in_place: its bytes
  * are loaded, should they be a hole. Returns OK, EUNSUPPORTED (external data without a folder), EIO, ELIMIT, ENOMEM. */
 setsuna_status sn_onnx_const_make(sn_onnx_import *im, const sn_onnx_tensor *t, bool in_place, const sn_const **out);

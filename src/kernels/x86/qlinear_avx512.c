@@ -72,3 +72,31 @@ void sn_qlinear_i8_f32_avx512(void *y, const void *x, const float *scale, const 
     else
         qlinear_dequantize(y, x, *scale, zero ? *(const int8_t *)zero : 0, 1, n);
 }
+
+/* A comparison with NaN gives the second operand, what was there before; so do two zeros. */
+void sn_qlinear_f32_range_avx512(const float *x, int64_t n, float *min_out, float *max_out)
+{
+    enum { CHAINS = 4 };
+    __m512 low[CHAINS], high[CHAINS];
+    int64_t i = 0;
+    for (int k = 0; k < CHAINS; k++)
+        low[k] = high[k] = _mm512_setzero_ps();
+    for (; i + 16 * CHAINS <= n; i += 16 * CHAINS)
+#pragma GCC unroll 4
+        for (int k = 0; k < CHAINS; k++) {
+            __m512 v = _mm512_loadu_ps(x + i + 16 * k);
+            low[k] = _mm512_min_ps(v, low[k]);
+            high[k] = _mm512_max_ps(v, high[k]);
+        }
+    for (; i < n; i += 16) {
+        __m512 v = _mm512_maskz_loadu_ps(qlinear_first(n - i), x + i);
+        low[0] = _mm512_min_ps(v, low[0]);
+        high[0] = _mm512_max_ps(v, high[0]);
+    }
+    for (int k = 1; k < CHAINS; k++) {
+        low[0] = _mm512_min_ps(low[k], low[0]);
+        high[0] = _mm512_max_ps(high[k], high[0]);
+    }
+    *min_out = _mm512_reduce_min_ps(low[0]);
+    *max_out = _mm512_reduce_max_ps(high[0]);
+}

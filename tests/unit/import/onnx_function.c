@@ -204,8 +204,11 @@ static void test_depth_and_size_of_inlining(void **state)
     import_drop(&i);
     import_fails(chain_model(SN_FUNCTION_DEPTH_MAX + 1, 1, 0), SETSUNA_ELIMIT, "", "more than 100 deep");
     /* 2^40 calls in a few kilobytes, with and without nodes at the end */
-    import_fails(chain_model(40, 2, 0), SETSUNA_ELIMIT, "", "");
-    import_fails(chain_model(10, 8, 100000), SETSUNA_ELIMIT, "", "inlining");
+    import_fails(chain_model(40, 2, 0), SETSUNA_ELIMIT, "", "more than 1000000 nodes");
+    import_fails(chain_model(6, 8, 100000), SETSUNA_ELIMIT, "", "inlining");
+    i = import_ok(chain_model(10, 2, 0)); /* far from the limits */
+    assert_int_equal(i.g->n_node, 1024);
+    import_drop(&i);
 }
 
 int main(void)

@@ -135,7 +135,8 @@ int op_rig_infer(op_rig *r)
                      .store = r->store,
                      .err = &r->err};
     for (uint32_t i = 0; i < r->n_in; i++)
-        c->in[i] = (sn_operand){r->present[i], r->in[i].dtype, r->in[i].shape, r->is_const[i] ? &r->cst[i] : NULL};
+        c->in[i] = (sn_operand){r->present[i], r->in[i].dtype, r->in[i].shape, r->is_const[i] ? &r->cst[i] : NULL,
+                                SETSUNA_DTYPE_NONE};
     for (uint32_t i = 0; i < r->n_out; i++)
         c->out[i].present = true;
     if (!r->op->infer)

@@ -11,7 +11,8 @@
  *     pass_graph_run(&g, after, n);
  *     pass_graph_close(&g);
  *
- * f32 throughout. Inputs are filled with noise in [-4, 4), the same on every run. */
+ * Inputs and the first output are f32, and no element is wider. Inputs are filled with noise in [-4, 4), the same on
+ * every run. */
 #ifndef SN_TESTS_PASS_GRAPH_H
 #define SN_TESTS_PASS_GRAPH_H
 
@@ -26,6 +27,7 @@ typedef struct pass_graph {
     int32_t opset;
     sn_cpu_level cpu;       /* the best this machine has, until changed */
     sn_precision precision; /* of passes */
+    bool no_winograd;       /* of passes and operators */
 } pass_graph;
 
 void pass_graph_open(pass_graph *t, int32_t opset);

@@ -38,9 +38,30 @@ def check_ledger(case, ledger):
     assert (rest["overdrawn_mean"] > 0) == (case == "overdrawn"), case
 
 
+def check_steps(per_op):
+    """Shares add up to 1, rates and bounds are those of the amounts, and steps come as they were sorted: by gap."""
+    steps = per_op["steps"]
+    assert abs(sum(step["share"] for step in steps) - 1) < 1e-12
+    peak = per_op["roofline"]["flops_per_s"]
+    for s in steps:
+        assert s["bound_ns"] == max(s["compute_ns"], s["memory_ns"])
+        assert s["bound"] == ("none" if s["bound_ns"] == 0 else
+                              "compute" if s["compute_ns"] >= s["memory_ns"] else "memory")
+        assert abs(s["compute_ns"] * peak - s["work_flops"] * 1e9) <= 1e-6 * s["work_flops"] * 1e9
+        assert abs(s["flops_per_s"] * s["p50_ns"] - s["flops"] * 1e9) <= 1e-12 * s["flops"] * 1e9
+        moved = s["weight_bytes"] + s["operand_bytes"]
+        assert abs(s["bytes_per_s"] * s["p50_ns"] - moved * 1e9) <= 1e-12 * moved * 1e9
+        assert abs(s["ratio"] * s["bound_ns"] - (s["p50_ns"] if s["bound_ns"] else 0)) <= 1e-12 * s["p50_ns"]
+    gaps = [(s["bound_ns"] - s["p50_ns"], s["step"]) for s in steps]
+    assert gaps == sorted(gaps), gaps
+
+
 def check_sense(case, result):
     """What a schema cannot say."""
     check_ledger(case, result)
+    assert ("per_op" in result) == (case == "per_op"), case
+    if case == "per_op":
+        check_steps(result["per_op"])
     assert ("stream" in result) == (case == "stream"), case
     if "stream" in result:
         stream = result["stream"]
@@ -79,7 +100,7 @@ def check_strictness(document):
     for path in places(document):
         if not path:
             continue
-        if isinstance(path[-1], str) and path != ("stream",):
+        if isinstance(path[-1], str) and path not in (("stream",), ("per_op",)):
             assert_refused(changed(document, path, lambda p, k: p.pop(k)), f"{path} missing")
         assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, None)), f"{path} null")
         assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, True)), f"{path} true")
@@ -103,11 +124,12 @@ def check_documentation():
         assert not found, f"the example in docs/json.md: {found}"
 
 
-for name in ["empty", "one", "typical", "stream", "histogram", "overdrawn", "hostile"]:
+for name in ["empty", "one", "typical", "stream", "histogram", "overdrawn", "hostile", "per_op"]:
     emitted = emit(name)
     problems = list(violations(emitted, SCHEMA))
     assert not problems, f"{name}: {problems}"
     check_sense(name, emitted)
 check_strictness(emit("one"))
 check_strictness(emit("stream"))
+check_strictness(emit("per_op"))
 check_documentation()

@@ -161,6 +161,43 @@ static void fill_book(sn_book *b, int n, bool overdrawn)
     }
 }
 
+/* Steps of every kind: bound by arithmetic, by memory, by nothing known, and with a hostile name. */
+static void fill_steps(sn_step_report *r, sn_step_row *row, size_t n)
+{
+    static const char *const name[] = {"conv1", "\xff\n\x1b[31m", "", "Add_7"};
+    *r = (sn_step_report){.runs = 100,
+                          .clock_ns = 20,
+                          .p50_ns = 1020,
+                          .plain_p50_ns = 1000,
+                          .flops_per_ns = 250,
+                          .n_point = 2,
+                          .point = {{16384, 400}, {1 << 26, 40}},
+                          .touched_bytes = 123456,
+                          .row = row,
+                          .n_row = n};
+    for (size_t i = 0; i < n; i++) {
+        double flops = i % 4 == 2 ? 0 : 1e5 * (double)(i + 1);
+        row[i] = (sn_step_row){.segment = (uint32_t)(i / 4),
+                               .step = (uint32_t)i,
+                               .name = name[i % 4],
+                               .op = "Conv",
+                               .kernel = "sn_conv_dense_avx512",
+                               .threads = 1 + (uint32_t)(i % 2),
+                               .shape = {.rank = 2, .dim = {1, 10}},
+                               .min_ns = 300 + 10 * i,
+                               .p50_ns = 1000 + (i * 7919) % 500,
+                               .flops = flops,
+                               .work = flops / 2,
+                               .weight_bytes = i % 4 == 2 ? 0 : 1000,
+                               .operand_bytes = i % 4 == 2 ? 0 : 2000,
+                               .compute_ns = flops / 2 / 250,
+                               .memory_ns = i % 4 == 2   ? 0
+                                            : i % 4 == 3 ? 5000
+                                                         : 30};
+    }
+    sn_step_report_sort(r, SN_STEP_BY_GAP);
+}
+
 static int emit_bench(sn_sink *sink, const char *name)
 {
     static const struct {
@@ -177,6 +214,7 @@ static int emit_bench(sn_sink *sink, const char *name)
         {"stream", 200, 0, false, true, 1, "models/vad.yaml"},
         {"histogram", 3000, 1000, false, false, 2, "m.onnx"},
         {"overdrawn", 500, 0, true, false, 1, "m.onnx"},
+        {"per_op", 1, 0, false, false, 1, "model.onnx"},
         {"hostile", 10, 0, false, false, 3, "\x1b[31m\"\\\n\xff\xed\xa0\x80/model.onnx"},
     };
     sn_bench_output outputs[] = {
@@ -212,6 +250,12 @@ static int emit_bench(sn_sink *sink, const char *name)
                              .n_outputs = cases[i].n_outputs};
         if (sn_book_summarize(&b, &r.ledger) != SETSUNA_OK || sn_book_summarize(&openings, &r.openings) != SETSUNA_OK)
             abort();
+        sn_step_row row[9];
+        sn_step_report steps;
+        if (strcmp(name, "per_op") == 0) {
+            fill_steps(&steps, row, sizeof row / sizeof *row);
+            r.per_op = &steps;
+        }
         sn_json w;
         sn_json_init(&w, sink, 2);
         sn_bench_result_write_json(&r, &w);

@@ -1,0 +1,143 @@
+/* cold [--threads N] [--rounds N] MODEL [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]
+ *
+ * From nothing to an answer: fresh processes, the native engine and ONNX Runtime in turn. Each opens the model,
+ * predicts once, says when it was done, and predicts twice more. Prints one JSON object: for each engine the time from
+ * just before the process was made to the end of its first prediction, that prediction alone, and the peak memory of
+ * the process.
+ *
+ * cold --child FD ENGINE THREADS MODEL [INPUT...] is such a process. */
+#include "base/clock.h"
+#include "cli/model_inputs.h"
+#include "e2e/test_input.h"
+#include "report/json.h"
+#include "stats/quantile.h"
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { COLD_ROUNDS_MAX = 100, COLD_WORDS_MAX = 64, COLD_MORE_RUNS = 2 };
+
+extern char **environ;
+static setsuna_error error;
+
+typedef struct cold_answer {
+    uint64_t done_ns, first_ns; /* when the first prediction ended; how long it took */
+} cold_answer;
+
+static int cold_fail(const char *what)
+{
+    fprintf(stderr, "cold: %s: %s: %s\n", what, error.where, error.text);
+    return 1;
+}
+
+static int cold_child(int argc, char **argv)
+{
+    static sn_cli_inputs in;
+    static setsuna_tensor out[64];
+    sn_model_options o = {.engine = argv[3], .cpu_level = -1, .n_threads = (uint32_t)atoi(argv[4])};
+    sn_model *model;
+    sn_session *session;
+    for (int i = 6; i < argc; i++)
+        sn_cli_inputs_add(&in, argv[i], test_input_kind(argv[i]));
+    if (sn_model_open(argv[5], &o, &model, &error) != SETSUNA_OK ||
+        sn_cli_inputs_make(&in, model, true, &error) != SETSUNA_OK ||
+        sn_session_create(model, &session, &error) != SETSUNA_OK ||
+        sn_session_prepare(session, in.tensor, &error) != SETSUNA_OK)
+        return cold_fail(argv[5]);
+    uint64_t begin = sn_now_ns();
+    if (sn_session_run(session, in.tensor, out, &error) != SETSUNA_OK)
+        return cold_fail(argv[5]);
+    cold_answer a = {.done_ns = sn_now_ns()};
+    a.first_ns = a.done_ns - begin;
+    for (int i = 0; i < COLD_MORE_RUNS; i++)
+        if (sn_session_run(session, in.tensor, out, &error) != SETSUNA_OK)
+            return cold_fail(argv[5]);
+    bool told = write(atoi(argv[2]), &a, sizeof a) == (ssize_t)sizeof a;
+    _exit(told ? 0 : 1); /* how long it takes to give memory back is no part of the question */
+}
+
+/* One process. Returns false where it failed; it has said why. */
+static bool cold_start(char *engine, char *threads, int argc, char **argv, cold_answer *a, uint64_t *peak_bytes)
+{
+    char fd[16], child[] = "--child", *words[COLD_WORDS_MAX] = {argv[0], child, fd, engine, threads};
+    int ends[2], n = 5, code;
+    for (int i = 0; i < argc && n + 1 < COLD_WORDS_MAX; i++)
+        words[n++] = argv[1 + i];
+    struct rusage usage;
+    pid_t pid;
+    if (pipe(ends) != 0)
+        return false;
+    snprintf(fd, sizeof fd, "%d", ends[1]);
+    uint64_t begin = sn_now_ns();
+    bool ok = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ) == 0;
+    close(ends[1]);
+    if (!ok) {
+        close(ends[0]);
+        return false;
+    }
+    *a = (cold_answer){0};
+    ok = read(ends[0], a, sizeof *a) == (ssize_t)sizeof *a;
+    close(ends[0]);
+    ok = wait4(pid, &code, 0, &usage) == pid && ok && code == 0;
+    a->done_ns -= begin;
+    *peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    return ok;
+}
+
+static void cold_print(sn_json *w, const char *key, uint64_t *v, size_t n)
+{
+    sn_sort_u64(v, n);
+    sn_json_key(w, key);
+    sn_json_begin_object(w);
+    sn_json_key_u64(w, "min", v[0]);
+    sn_json_key_u64(w, "p50", sn_quantile_sorted(v, n, 0.5));
+    sn_json_key_u64(w, "max", v[n - 1]);
+    sn_json_end_object(w);
+}
+
+int main(int argc, char **argv)
+{
+    static char engine[][12] = {"native", "onnxruntime"};
+    static uint64_t done[2][COLD_ROUNDS_MAX], first[2][COLD_ROUNDS_MAX], peak[2][COLD_ROUNDS_MAX];
+    if (argc > 5 && strcmp(argv[1], "--child") == 0)
+        return cold_child(argc, argv);
+    int rounds = 5, at = 1;
+    char one[] = "1", *threads = one;
+    for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2)
+        if (strcmp(argv[at], "--rounds") == 0)
+            rounds = atoi(argv[at + 1]);
+        else
+            threads = argv[at + 1];
+    if (at >= argc || rounds < 1 || rounds > COLD_ROUNDS_MAX || argc - at > COLD_WORDS_MAX - 8) {
+        fprintf(stderr, "usage: cold [--threads N] [--rounds N] MODEL [INPUT...]\n");
+        return 2;
+    }
+    argv[at - 1] = argv[0]; /* the words of a process: its name, then the model and its inputs */
+    for (int r = 0; r < rounds; r++)
+        for (int i = 0; i < 2; i++) {
+            cold_answer a;
+            if (!cold_start(engine[i], threads, argc - at, argv + at - 1, &a, &peak[i][r]))
+                return 1;
+            done[i][r] = a.done_ns;
+            first[i][r] = a.first_ns;
+        }
+    sn_sink sink;
+    sn_json w;
+    sn_sink_init_file(&sink, stdout);
+    sn_json_init(&w, &sink, 0);
+    sn_json_begin_object(&w);
+    for (int i = 0; i < 2; i++) {
+        sn_json_key(&w, engine[i]);
+        sn_json_begin_object(&w);
+        cold_print(&w, "answer_ns", done[i], (size_t)rounds);
+        cold_print(&w, "first_ns", first[i], (size_t)rounds);
+        cold_print(&w, "peak_bytes", peak[i], (size_t)rounds);
+        sn_json_end_object(&w);
+    }
+    sn_json_end_object(&w);
+    return sn_json_finish(&w) == SETSUNA_OK ? 0 : 1;
+}

@@ -1,0 +1,4 @@
+#include "kernels/qpoint.h"
+
+#define QPOINT(name) sn_qpoint_##name##_avx512
+#include "kernels/ref/qpoint_body.inc"

@@ -1,0 +1,168 @@
+/* Pools of channels-last images of unsigned bytes, [N, H, W, C] (kernels/qpoint.h).
+ *
+ *     setsuna.QMaxPool            the largest byte of the window
+ *     setsuna.QAveragePool        clamp(round((sum of the window - count x_zero) x_scale / (count y_scale)) + y_zero)
+ *     setsuna.QGlobalAveragePool  the same of whole planes: [N, 1, 1, C]
+ *
+ * Windows as ONNX MaxPool and AveragePool have them; padding does not count unless count_include_pad says so.
+ */
+#include "base/checked.h"
+#include "kernels/pooling.h"
+#include "kernels/qpoint.h"
+#include "ops/conv_attr.h"
+#include "ops/parts.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct qpool_param {
+    sn_qpoint_table table;
+    sn_pool_geometry g; /* D is 1 */
+    int64_t n, c;
+    bool max;
+    float scale; /* x_scale / y_scale */
+    int32_t x_zero, y_zero;
+    size_t part_bytes;
+} qpool_param;
+
+typedef struct qpool_call {
+    const qpool_param *p;
+    const uint8_t *x;
+    uint8_t *y;
+    char *scratch;
+} qpool_call;
+
+/* The pixels of a window one after the other; false: there is none. */
+static void qpool_pixel(const qpool_param *p, const uint8_t *image, int64_t oy, int64_t ox, uint8_t *y, int32_t *sum)
+{
+    const sn_pool_geometry *g = &p->g;
+    int64_t y0, y1, x0, x1, first = 1;
+    sn_pool_taps(g, 1, oy, &y0, &y1);
+    sn_pool_taps(g, 2, ox, &x0, &x1);
+    if (p->max)
+        memset(y, 0, (size_t)p->c);
+    else
+        memset(sum, 0, (size_t)p->c * sizeof *sum);
+    for (int64_t ky = y0; ky < y1; ky++)
+        for (int64_t kx = x0; kx < x1; kx++) {
+            int64_t iy = oy * g->stride[1] + ky * g->dilation[1] - g->pad_lo[1];
+            int64_t ix = ox * g->stride[2] + kx * g->dilation[2] - g->pad_lo[2];
+            const uint8_t *x = image + (iy * g->in[2] + ix) * p->c;
+            if (!p->max)
+                p->table.sum(sum, x, p->c);
+            else if (first)
+                memcpy(y, x, (size_t)p->c);
+            else
+                p->table.max(y, x, p->c);
+            first = 0;
+        }
+    if (p->max)
+        return;
+    int64_t count = sn_pool_count(g, 1, oy) * sn_pool_count(g, 2, ox), taps = (y1 - y0) * (x1 - x0);
+    float scale = p->scale / (float)(count > 0 ? count : 1);
+    p->table.mean(y, sum, (int32_t)taps * p->x_zero, scale, p->y_zero,
+                  p->c); /* padding is zero, so x_zero less x_zero */
+}
+
+static void qpool_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const qpool_call *q = arg;
+    const qpool_param *p = q->p;
+    const sn_pool_geometry *g = &p->g;
+    int64_t from, to;
+    sn_pool_range(p->n * g->out[1], 1, part, n_parts, &from, &to);
+    for (int64_t i = from; i < to; i++) {
+        const uint8_t *image = q->x + i / g->out[1] * g->in[1] * g->in[2] * p->c;
+        for (int64_t x = 0; x < g->out[2]; x++)
+            qpool_pixel(p, image, i % g->out[1], x, q->y + (i * g->out[2] + x) * p->c,
+                        (int32_t *)(q->scratch + part * p->part_bytes));
+    }
+}
+
+static setsuna_status qpool_run(const sn_step *s, sn_run *r)
+{
+    qpool_call q = {s->param, sn_in(s, r, 0), sn_out(s, r, 0), r->scratch};
+    sn_run_parallel(s, r, qpool_part, &q);
+    return SETSUNA_OK;
+}
+
+static setsuna_status qpool_read(sn_op_ctx *c, qpool_param *p, setsuna_shape *y)
+{
+    const setsuna_shape *in = &c->in[0].shape;
+    sn_conv_attr a;
+    SN_TRY(sn_op_want(c, 0, "u8"));
+    if (in->rank != 4)
+        return sn_op_fail(c, SETSUNA_ESHAPE, "an image [N, H, W, C] is needed");
+    setsuna_shape x = {.rank = 4, .dim = {in->dim[0], in->dim[3], in->dim[1], in->dim[2]}};
+    *p = (qpool_param){.n = x.dim[0], .c = x.dim[1], .max = c->node->op[1] == 'M'};
+    if (strcmp(c->node->op, "QGlobalAveragePool") == 0) {
+        p->g = (sn_pool_geometry){.in = {1, x.dim[2], x.dim[3]},
+                                  .out = {1, 1, 1},
+                                  .kernel = {1, x.dim[2], x.dim[3]},
+                                  .stride = {1, 1, 1},
+                                  .dilation = {1, 1, 1}};
+        *y = (setsuna_shape){.rank = 4, .dim = {p->n, 1, 1, p->c}};
+    } else {
+        SN_TRY(sn_conv_attr_read(c, &x, NULL, &a));
+        SN_TRY(sn_conv_attr_output(c, sn_node_int(c->node, "ceil_mode", 0) != 0, &a));
+        for (int i = 0; i < 3; i++) {
+            p->g.in[i] = a.in[i], p->g.out[i] = a.out[i], p->g.kernel[i] = a.kernel[i];
+            p->g.stride[i] = a.stride[i], p->g.dilation[i] = a.dilation[i];
+            p->g.pad_lo[i] = a.pad_lo[i], p->g.pad_hi[i] = a.pad_hi[i];
+        }
+        p->g.count_pad = sn_node_int(c->node, "count_include_pad", 0) != 0;
+        *y = (setsuna_shape){.rank = 4, .dim = {p->n, a.out[1], a.out[2], p->c}};
+    }
+    int64_t window;
+    if (!sn_mul_i64(p->g.kernel[1], p->g.kernel[2], &window) || window > INT32_MAX / 256)
+        return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "the window is too large");
+    float xs = sn_node_float(c->node, "x_scale", 1), ys = sn_node_float(c->node, "y_scale", 1);
+    int64_t xz = sn_node_int(c->node, "x_zero", 0), yz = sn_node_int(c->node, "y_zero", 0);
+    if (!(xs > 0) || !(ys > 0) || !(xs < INFINITY) || !(ys < INFINITY) || xz < 0 || xz > 255 || yz < 0 || yz > 255)
+        return sn_op_fail(c, SETSUNA_EMODEL, "not a quantisation");
+    p->scale = xs / ys;
+    p->x_zero = (int32_t)xz;
+    p->y_zero = (int32_t)yz;
+    return SETSUNA_OK;
+}
+
+static setsuna_status qpool_infer(sn_op_ctx *c)
+{
+    qpool_param p;
+    setsuna_shape y;
+    SN_TRY(qpool_read(c, &p, &y));
+    sn_op_out(c, 0, SETSUNA_U8, &y);
+    return SETSUNA_OK;
+}
+
+static setsuna_status qpool_bind(sn_op_ctx *c, sn_step *s)
+{
+    setsuna_shape y;
+    int64_t numel;
+    qpool_param *p = sn_op_param(c, sizeof *p);
+    if (!p)
+        return SETSUNA_ENOMEM;
+    SN_TRY(qpool_read(c, p, &y));
+    sn_qpoint_table_init(&p->table, c->cpu);
+    if (!sn_shape_numel(&y, &numel) || !sn_mul_size((size_t)p->c, sizeof(int32_t), &p->part_bytes))
+        return sn_op_fail(c, SETSUNA_ELIMIT, "the output is too large");
+    p->part_bytes = (p->part_bytes + SN_ALIGN - 1) & ~(size_t)(SN_ALIGN - 1);
+    s->param = p;
+    s->run = qpool_run;
+    s->kernel = p->max ? p->table.max_name : p->table.sum_name;
+    s->flops = (double)numel * (double)(p->g.kernel[1] * p->g.kernel[2]);
+    s->bytes = (double)numel + (double)p->n * (double)(p->g.in[1] * p->g.in[2]) * (double)p->c;
+    s->n_parts = sn_parts_for(c, s->flops, s->bytes);
+    if (!sn_mul_size(p->part_bytes, s->n_parts, &s->scratch_bytes))
+        return sn_op_fail(c, SETSUNA_ELIMIT, "it needs too much memory");
+    return SETSUNA_OK;
+}
+
+#define QPOOL_WINDOW "auto_pad:s ceil_mode:i count_include_pad:i dilations:I kernel_shape:I pads:I strides:I "
+#define QPOOL_SCALES "x_scale:f x_zero:i y_scale:f y_zero:i"
+
+const sn_op sn_ops_qpool[] = {
+    {"setsuna", "QAveragePool", 1, 0, 1, 1, 1, 1, 0, QPOOL_WINDOW QPOOL_SCALES, qpool_infer, qpool_bind},
+    {"setsuna", "QGlobalAveragePool", 1, 0, 1, 1, 1, 1, 0, QPOOL_SCALES, qpool_infer, qpool_bind},
+    {"setsuna", "QMaxPool", 1, 0, 1, 1, 1, 1, 0, QPOOL_WINDOW QPOOL_SCALES, qpool_infer, qpool_bind},
+    {.name = NULL},
+};

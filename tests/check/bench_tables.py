@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""The tables that scripts/bench writes: means, the best peer, rows of another commit, reasons that stay."""
+import importlib.machinery
+import importlib.util
+import os
+import sys
+
+sys.dont_write_bytecode = True
+path = os.path.join(os.environ["SETSUNA_SOURCE_DIR"], "scripts", "bench")
+loader = importlib.machinery.SourceFileLoader("bench", path)
+bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", loader))
+loader.exec_module(bench)
+
+
+def row(model, threads, speedup, commit="abc"):
+    cold = {"answer_ns": {"p50": 10e6}, "peak_bytes": {"min": 2**20, "max": 2**21}}
+    slow = {"answer_ns": {"p50": 90e6}, "peak_bytes": {"min": 2**23, "max": 2**24}}
+    ratio = {"median": speedup, "low": speedup - 0.1, "high": speedup + 0.1}
+    return {"model": model, "threads": threads, "commit": commit, "machine": "m", "date": "d", "onnxruntime": "o",
+            "speedup_min": ratio, "speedup_p50": ratio, "native_ns": {"min": 1e6 / threads, "p50": 1e6},
+            "onnxruntime_ns": {"min": 1e6 * speedup, "p50": 1e6 * speedup}, "native_cold": cold,
+            "onnxruntime_cold": slow}
+
+
+rows = [row("resnet18", 1, 2.0), row("silero-vad-v5", 1, 4.5), row("resnet18", 2, 0.5, "older")]
+text = bench.table(rows)
+# The published 12.09 ms of MNN beside ORT's 16.22 on one thread; on two, XNNPACK's 8.10 beside 8.36. Slower rows stay.
+assert f"| mnn† | {2 * 12.09 / 16.22:.2f} |" in text, text
+assert f"| xnnpack† | {0.5 * 8.10 / 8.36:.2f} |" in text, text
+assert "| ORT | 4.50 |" in text, text
+assert "**geometric mean of 2** | | | **3.00** |" in text, text
+assert "| 10.0 | 90.0 | 9.0 | 2 | 8 | 0.25 |" in text, text
+assert "commit abc; older for resnet18 2" in text, text
+assert "| resnet18 | 1.00 | 0.5000 | 2.00 |" in text, text
+
+step = {"step": 0, "name": "a|b", "op": "Conv", "kernel": "sn_conv_dense_avx512", "shape": [1, 2], "p50_ns": 2000,
+        "min_ns": 1500, "share": 0.5, "flops_per_s": 1e9, "bytes_per_s": 2e9, "bound_ns": 500.0, "bound": "compute"}
+per_op = {"timed_runs": 3, "timed_p50_ns": 5000, "plain_p50_ns": 4900, "steps": [dict(step, step=1, name="c"), step],
+          "roofline": {"flops_per_s": 1e11, "touched_bytes": 1e6,
+                       "bandwidth": [{"bytes": 16384, "bytes_per_s": 1e11}, {"bytes": 2**26, "bytes_per_s": 4e10}]}}
+first = bench.steps_table("m", 1, "said", per_op, {})
+assert "100 GB/s of 16 KiB, 40 GB/s of 64 MiB" in first and "ratio 4.00" in first, first
+assert first.index("| 0 | a\\|b |") < first.index("| 1 | c |"), first
+with open("m.md", "w", encoding="utf-8") as f:
+    f.write(first.replace("| 1.50 |  |", "| 1.50 | too few channels |", 1))
+kept = bench.reasons("m.md")
+assert kept == {"a\\|b": "too few channels"}, kept
+assert bench.steps_table("m", 1, "said", per_op, kept).count("| too few channels |") == 1
+assert bench.reasons("nothing.md") == {}
+
+full = [row(name, threads, 2.0) for name in bench.NAMES for threads in (1, 2)]
+short = bench.short_table(full)
+assert short.count("\n") == len(bench.NAMES) + 2 and "| resnet18 | 1.00 | 2.00 | 2.00 | mnn† |" in short, short
+marked = "before\n<!-- make bench writes this -->\nold\n<!-- until here -->\nafter"
+assert bench.between_marks(marked, "new") == marked.replace("old", "new")
+assert bench.between_marks("no marks", "new") == "no marks"
+with open(os.path.join(os.environ["SETSUNA_SOURCE_DIR"], "README.md"), encoding="utf-8") as f:
+    readme = f.read()
+assert bench.between_marks(readme, "new") != readme
+unknown = {model for model, _ in bench.published()} - set(bench.NAMES)
+assert not unknown, unknown

@@ -1,0 +1,111 @@
+/* Bytes through tables, sums, products and pools, and planes to channels last: every level gives the reference's bits.
+ */
+#include "kernels/qpoint.h"
+#include "parity.h"
+
+enum { QPOINT_MAX = 700 };
+
+typedef struct qpoint_data {
+    uint8_t a[QPOINT_MAX], b[QPOINT_MAX], table[256];
+    float factor[QPOINT_MAX];
+    int32_t sum[QPOINT_MAX];
+    int64_t n, c;
+    sn_quantized_sum add;
+    sn_quantized_product product;
+} qpoint_data;
+
+static void qpoint_random(parity *t, qpoint_data *d)
+{
+    int32_t lo = (int32_t)parity_between(t, 0, 255), hi = (int32_t)parity_between(t, lo, 255),
+            whole = parity_random(t) % 2;
+    d->n = parity_between(t, 0, 200);
+    d->c = parity_random(t) % 2 ? 3 : parity_between(t, 1, 3);
+    for (int i = 0; i < QPOINT_MAX; i++) {
+        d->a[i] = (uint8_t)parity_random(t);
+        d->b[i] = (uint8_t)parity_random(t);
+        d->table[i % 256] = (uint8_t)parity_random(t);
+        d->factor[i] = parity_f32(t);
+        d->sum[i] = (int32_t)parity_between(t, -1000000, 1000000);
+    }
+    int32_t zero = (int32_t)parity_between(t, 0, 255);
+    lo = whole ? 0 : lo;
+    hi = whole ? 255 : hi;
+    d->add = (sn_quantized_sum){(float)parity_between(t, 0, 300) / 100,
+                                (float)parity_between(t, 0, 300) / 100,
+                                (float)parity_between(t, -500, 500) / 3,
+                                zero,
+                                lo,
+                                hi};
+    d->product = (sn_quantized_product){
+        (int32_t)parity_between(t, 0, 255),      (int32_t)parity_between(t, 0, 255), zero, lo, hi,
+        (float)parity_between(t, 0, 100) * 1e-4f};
+}
+
+enum { LOOKUP, ADD, MUL, SCALE, MAX, SUM, MEAN, GATHER, ENTRIES };
+
+static const char *qpoint_run(const sn_qpoint_table *k, int entry, const qpoint_data *d, void *y)
+{
+    switch (entry) {
+    case LOOKUP: k->lookup(y, d->a, d->table, d->n); return k->lookup_name;
+    case ADD: k->add(y, d->a, d->b, &d->add, d->n); return k->add_name;
+    case MUL: k->mul(y, d->a, d->b, &d->product, d->n); return k->mul_name;
+    case SCALE: k->scale(y, d->a, d->factor, &d->product, d->n); return k->scale_name;
+    case MAX:
+        memcpy(y, d->b, (size_t)d->n);
+        k->max(y, d->a, d->n);
+        return k->max_name;
+    case SUM:
+        memcpy(y, d->sum, (size_t)d->n * 4);
+        k->sum(y, d->a, d->n);
+        return k->sum_name;
+    case MEAN: k->mean(y, d->sum, 1234, 1e-4f, d->add.zero, d->n); return k->mean_name;
+    default: k->gather(y, d->a, 233, d->c, d->n); return k->gather_name;
+    }
+}
+
+static void qpoint_check(parity *t, const qpoint_data *d, int entry)
+{
+    size_t size = (size_t)d->n * (entry == SUM ? 4 : entry == GATHER ? (size_t)d->c : 1);
+    sn_qpoint_table k;
+    parity_block want = parity_block_make(size, 0, true);
+    sn_qpoint_table_init(&k, SN_CPU_REF);
+    qpoint_run(&k, entry, d, want.data);
+    for (sn_cpu_level level = t->lowest; level <= t->highest; level++) {
+        parity_block is = parity_block_make(size, entry == SUM ? 4 : parity_random(t) % 8, parity_random(t) % 2);
+        sn_qpoint_table_init(&k, level);
+        const char *name = qpoint_run(&k, entry, d, is.data);
+        if (memcmp(want.data, is.data, size) != 0)
+            parity_fail(t, name, "%" PRId64 " elements differ", d->n);
+        if (!parity_block_intact(&is))
+            parity_fail(t, name, "wrote outside of y");
+        free(is.base);
+    }
+    free(want.base);
+}
+
+/* The reference's own definition, on what everybody can work out. */
+static void qpoint_known(parity *t)
+{
+    sn_qpoint_table k;
+    uint8_t y[2], a[2] = {10, 200}, b[2] = {20, 20};
+    sn_qpoint_table_init(&k, SN_CPU_REF);
+    k.mul(y, a, b, &(sn_quantized_product){0, 10, 5, 0, 255, 0.125f}, 2); /* 12.5 and 250, half to even, then + 5 */
+    if (y[0] != 17 || y[1] != 255)
+        parity_fail(t, "sn_qpoint_mul_ref", "%d %d", y[0], y[1]);
+    k.add(y, a, b, &(sn_quantized_sum){0.5f, 1.0f, -10.5f, 1, 0, 100}, 2); /* 14.5 and 109.5 */
+    if (y[0] != 15 || y[1] != 100)
+        parity_fail(t, "sn_qpoint_add_ref", "%d %d", y[0], y[1]);
+}
+
+int main(int argc, char **argv)
+{
+    static qpoint_data d;
+    parity t = parity_begin("kernel_qpoint", 400, argc, argv);
+    qpoint_known(&t);
+    for (int64_t i = 0; i < t.repeat; i++) {
+        qpoint_random(&t, &d);
+        for (int entry = 0; entry < ENTRIES; entry++)
+            qpoint_check(&t, &d, entry);
+    }
+    return parity_end(&t);
+}
