@@ -5,13 +5,15 @@
  * Products in bf16 are compared with the sums of the rounded operands; sums below 2^-126 may become zero at each step.
  */
 #include "kernels/gemm_bf16.h"
+#include "base/precision.h"
 #include "kernels/bf16.h"
 #include "parity.h"
 
-/* Levels of the bf16 kernels to test. */
-typedef struct gemm_levels {
-    bool reference, hardware;
-} gemm_levels;
+/* The bf16 kernels to test. */
+typedef struct gemm_bf16 {
+    sn_gemm_table table[SN_CPU_LEVELS];
+    int n;
+} gemm_bf16;
 
 typedef struct gemm_case {
     sn_gemm g;
@@ -145,7 +147,7 @@ static int64_t gemm_size(parity *t, int64_t tile, int64_t block)
     }
 }
 
-static void gemm_random_case(parity *t, gemm_levels bf16)
+static void gemm_random_case(parity *t, const gemm_bf16 *bf16)
 {
     gemm_case q = {.trans_a = parity_random(t) % 4 == 0, .trans_b = parity_random(t) % 3 == 0};
     sn_gemm *g = &q.g;
@@ -181,11 +183,9 @@ static void gemm_random_case(parity *t, gemm_levels bf16)
         gemm_run_case(t, &table, &q, false, (uint32_t)parity_between(t, 1, 3));
     }
     q.bf16 = true;
-    for (int i = bf16.reference ? 0 : 1; i <= bf16.hardware; i++) {
-        sn_gemm_table table;
-        sn_gemm_bf16_table_init(&table, i ? SN_CPU_AVX512BF16 : SN_CPU_REF);
-        gemm_run_case(t, &table, &q, true, (uint32_t)parity_between(t, 1, 3));
-        gemm_run_case(t, &table, &q, false, (uint32_t)parity_between(t, 1, 3));
+    for (int i = 0; i < bf16->n; i++) {
+        gemm_run_case(t, &bf16->table[i], &q, true, (uint32_t)parity_between(t, 1, 3));
+        gemm_run_case(t, &bf16->table[i], &q, false, (uint32_t)parity_between(t, 1, 3));
     }
     parity_require(
         t, parity_floats_done(&a) && parity_floats_done(&b) && parity_floats_done(&col) && parity_floats_done(&row),
@@ -241,7 +241,7 @@ static void gemm_check_special(parity *t, const sn_gemm_table *table)
 }
 
 /* Rounding, bit by bit: the levels' conversions against each other, and the reference against round-to-even. */
-static void gemm_check_pairs(parity *t, gemm_levels bf16)
+static void gemm_check_pairs(parity *t, const gemm_bf16 *bf16)
 {
     static const struct {
         uint32_t from;
@@ -252,31 +252,40 @@ static void gemm_check_pairs(parity *t, gemm_levels bf16)
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         parity_require(t, sn_bf16_from_f32(sn_f32_from_bits(known[i].from)) == known[i].to, "sn_bf16_from_f32", "known",
                        "rounds wrongly");
-    sn_gemm_table table[2];
-    sn_gemm_bf16_table_init(&table[0], SN_CPU_REF);
-    sn_gemm_bf16_table_init(&table[1], bf16.hardware ? SN_CPU_AVX512BF16 : SN_CPU_REF);
     for (int64_t n = 0; n < 200; n++) {
-        parity_floats x = parity_floats_make(n, parity_coin(t)), y[2];
+        parity_floats x = parity_floats_make(n, parity_coin(t)), want = parity_floats_make((n + 1) / 2, false);
         for (int64_t i = 0; i < n; i++)
             x.data[i] = sn_f32_from_bits((uint32_t)(parity_random(t) << 16 ^ parity_random(t)));
-        for (int k = 0; k < 2; k++) {
-            y[k] = parity_floats_make((n + 1) / 2, parity_coin(t));
-            table[k].pair(x.data, n, (uint32_t *)(void *)y[k].data);
+        sn_gemm_bf16_pair_ref(x.data, n, (uint32_t *)(void *)want.data);
+        for (int k = 0; k < bf16->n; k++) {
+            const sn_gemm_table *table = &bf16->table[k];
+            parity_floats y = parity_floats_make((n + 1) / 2, parity_coin(t));
+            table->pair(x.data, n, (uint32_t *)(void *)y.data);
+            parity_require(t, memcmp(want.data, y.data, want.n * sizeof(float)) == 0, table->tile_name, "pairs",
+                           "differ from the reference's");
+            parity_require(t, parity_floats_done(&y), table->tile_name, "pairs", "wrote outside");
         }
-        parity_require(t, memcmp(y[0].data, y[1].data, (size_t)(n + 1) / 2 * 4) == 0, "sn_gemm_bf16_pair_avx512bf16",
-                       "bits", "differs from the reference");
-        parity_require(t, parity_floats_done(&y[0]) && parity_floats_done(&y[1]) && parity_floats_done(&x),
-                       "gemm_bf16 pair", "bits", "wrote outside");
+        parity_require(t, parity_floats_done(&x), "gemm_bf16", "pairs", "wrote to an operand");
+        parity_require(t, parity_floats_done(&want), "gemm_bf16", "pairs", "wrote outside");
     }
+}
+
+static gemm_bf16 gemm_bf16_tables(const parity *t)
+{
+    gemm_bf16 all = {.n = 0};
+    for (sn_cpu_level level = t->lowest; level <= t->highest; level++)
+        if (sn_precision_supported(SN_PRECISION_BF16, level))
+            sn_gemm_bf16_table_init(&all.table[all.n++], level);
+    return all;
 }
 
 int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_gemm", 300, argc, argv);
-    const gemm_levels bf16 = {t.lowest == SN_CPU_REF, t.highest >= SN_CPU_AVX512BF16};
+    const gemm_bf16 bf16 = gemm_bf16_tables(&t);
     parity_cap(&t, SN_CPU_AVX512);
     for (int64_t i = 0; i < t.repeat; i++)
-        gemm_random_case(&t, bf16);
+        gemm_random_case(&t, &bf16);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
         sn_gemm_table table;
         sn_gemm_table_init(&table, level);
@@ -284,13 +293,11 @@ int main(int argc, char **argv)
         for (int64_t m = 1; m < 40; m += 6)
             gemm_check_split(&t, &table, m);
     }
-    gemm_check_pairs(&t, bf16);
-    for (int i = bf16.reference ? 0 : 1; i <= bf16.hardware; i++) {
-        sn_gemm_table table;
-        sn_gemm_bf16_table_init(&table, i ? SN_CPU_AVX512BF16 : SN_CPU_REF);
-        gemm_check_special(&t, &table);
+    gemm_check_pairs(&t, &bf16);
+    for (int i = 0; i < bf16.n; i++) {
+        gemm_check_special(&t, &bf16.table[i]);
         for (int64_t m = 1; m < 40; m += 6)
-            gemm_check_split(&t, &table, m);
+            gemm_check_split(&t, &bf16.table[i], m);
     }
     return parity_end(&t);
 }
