@@ -72,6 +72,8 @@ $validate "$source/docs/bench.schema.json" <bf16.json || fail "bench --precision
     grep -q '"precision": "bf16"' matmul.json || fail "bench --precision bf16 of a product"
 "$setsuna" bench $cases/test_relu/model.onnx --cpu ref --precision bf16 --runs 5 >bf16.txt
 grep -q '^error against f32' bf16.txt && grep -q ' max 0, 0 of the largest' bf16.txt || fail "Relu is the same in bf16"
+"$setsuna" bench $cases/test_qlinearconv/model.onnx --cpu ref --precision bf16 --runs 5 >quantised.txt
+grep -q ' max 0, 0 of the largest' quantised.txt || fail "what is quantised is the same with bf16"
 
 # An output read back as an input.
 "$setsuna" run $cases/test_relu/model.onnx --shape x=3,4,5 --output-dir out >/dev/null || fail "run with --shape"

@@ -171,6 +171,24 @@ static void test_plain_inputs(void **state)
     check(stem, sn_shape(4, 1, 2, 17, 40), 0, 1);
 }
 
+/* Integers in between are neither narrowed nor cast, though Concat moves them too. */
+static uint32_t quantised(pass_graph *t, uint32_t x)
+{
+    uint32_t in[] = {conv(t, x, 32, 1), pass_graph_number(t, 1)};
+    uint32_t q = pass_graph_node(t, "", "QuantizeLinear", in, 2), both = sn_graph_add_value(t->g, "", SETSUNA_U8);
+    assert_non_null(sn_graph_add_node(t->g, "", "Concat", 13, "", (uint32_t[]){q, q}, 2, &both, 1));
+    assert_true(sn_node_add_int(t->g, pass_graph_last(t), "axis", 1));
+    pass_graph_infer_last(t);
+    uint32_t y = pass_graph_node(t, "", "DequantizeLinear", (uint32_t[]){both, in[1]}, 2);
+    return pass_graph_one(t, "GlobalMaxPool", conv(t, y, 16, 1));
+}
+
+static void test_integers_between(void **state)
+{
+    (void)state;
+    check(quantised, sn_shape(4, 1, 32, 9, 8), 2, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_odd_channels_stay_f32),
         cmocka_unit_test(test_winograd_stays_f32),
         cmocka_unit_test(test_plain_inputs),
+        cmocka_unit_test(test_integers_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
