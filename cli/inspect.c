@@ -14,7 +14,7 @@ static const sn_cli_option inspect_options[] = {
     {"shape", "NAME=DIMS", "fix the shape of an input: --shape x=1,3,640,640"},
     {"fill", "NAME=VALUE", "fill an input with a number, where a shape or a branch depends on it"},
     {"threads", "N", "plan for N threads"},
-    {"cpu", "LEVEL", "plan for this CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"cpu", "LEVEL", "plan for this CPU level: " SN_CPU_LEVEL_HELP},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "plan convolutions as plain sums only"},
     {"steps", NULL, "list every step of the plan with its kernel"},

@@ -23,10 +23,15 @@ const char *sn_precision_name(sn_precision precision);
 setsuna_status sn_precision_parse(const char *text, sn_precision *out);
 
 /* The level has kernels of this precision. bf16: in hardware from avx512bf16 on, and emulated at ref, for tests and for
- * seeing what the rounding does; the levels between would only be slower than with f32. */
+ * seeing what the rounding does; all other levels would only be slower than with f32. */
 static inline bool sn_precision_supported(sn_precision precision, sn_cpu_level level)
 {
-    return precision == SN_PRECISION_F32 || level == SN_CPU_REF || level >= SN_CPU_AVX512BF16;
+#if defined(__x86_64__)
+    const bool hardware = level >= SN_CPU_AVX512BF16;
+#else
+    const bool hardware = false;
+#endif
+    return precision == SN_PRECISION_F32 || level == SN_CPU_REF || hardware;
 }
 
 #endif

@@ -228,7 +228,7 @@ static setsuna_status narrow_run(sn_graph *g, const sn_pass_ctx *ctx, bool *chan
     if (ctx->precision != SN_PRECISION_BF16)
         return SETSUNA_OK;
     narrow q = {.g = g,
-                .b = sn_cpu_vector_floats(ctx->cpu),
+                .b = sn_cpu_block(ctx->cpu),
                 .no_winograd = ctx->no_winograd,
                 .n_node = g->n_node,
                 .n_value = g->n_value};

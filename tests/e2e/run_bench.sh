@@ -97,7 +97,11 @@ refuse 2 'which model or pipeline' "$setsuna" run
 refuse 2 'unknown option' "$setsuna" bench $cases/test_relu/model.onnx --nonsense
 refuse 2 'no level "avx9"' "$setsuna" bench $cases/test_relu/model.onnx --cpu avx9
 refuse 2 'neither f32 nor bf16' "$setsuna" run $cases/test_relu/model.onnx --precision f16
-refuse 1 'level avx2 has no bf16 arithmetic' "$setsuna" run $cases/test_relu/model.onnx --precision bf16 --cpu avx2
+case $(uname -m) in
+aarch64) level=neon ;;
+*) level=avx2 ;;
+esac
+refuse 1 "level $level has no bf16 arithmetic" "$setsuna" run $cases/test_relu/model.onnx --precision bf16 --cpu $level
 refuse 1 "for the native engine" "$setsuna" run $cases/test_relu/model.onnx --precision bf16 --engine onnxruntime
 refuse 1 'not an engine' "$setsuna" bench $cases/test_relu/model.onnx --engine tensorflow
 refuse 1 'no input "nonsense"' "$setsuna" bench $cases/test_relu/model.onnx --shape nonsense=1

@@ -74,7 +74,7 @@ static void conv_run_case(parity *t, const conv_case *c)
 int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_conv", 400, argc, argv);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     for (int i = 0; i < CONV_FIXED; i++) {
         conv_case c = conv_case_fixed(i);
         conv_run_case(&t, &c);

@@ -71,7 +71,7 @@ static void reorder_check_join(parity *t, sn_cpu_level level)
 int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_conv_reorder", 400, argc, argv);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     for (int64_t i = 0; i < t.repeat; i++)
         for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
             reorder_check(&t, level);

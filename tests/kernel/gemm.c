@@ -283,7 +283,7 @@ int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_gemm", 300, argc, argv);
     const gemm_bf16 bf16 = gemm_bf16_tables(&t);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     for (int64_t i = 0; i < t.repeat; i++)
         gemm_random_case(&t, &bf16);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {

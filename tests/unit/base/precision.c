@@ -1,5 +1,6 @@
 #include "base/precision.h"
 #include "unit/unit.h"
+#include <string.h>
 
 static void test_names_round_trip(void **state)
 {
@@ -19,9 +20,10 @@ static void test_levels(void **state)
 {
     (void)state;
     for (int level = 0; level < SN_CPU_LEVELS; level++) {
+        bool hardware = strcmp(sn_cpu_level_name((sn_cpu_level)level), "avx512bf16") == 0;
         assert_true(sn_precision_supported(SN_PRECISION_F32, (sn_cpu_level)level));
         assert_int_equal(sn_precision_supported(SN_PRECISION_BF16, (sn_cpu_level)level),
-                         level == SN_CPU_REF || level == SN_CPU_AVX512BF16);
+                         level == SN_CPU_REF || hardware);
     }
 }
 
