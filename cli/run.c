@@ -46,11 +46,13 @@ enum {
 static const sn_cli_command run_command = {
     .name = "run",
     .synopsis = "PIPELINE|MODEL [INPUT...]",
-    .summary = "Runs a pipeline over its input files, or a model over tensors, and prints what comes out.",
+    .summary = "Runs a pipeline over its input files (-: standard input), or a model over tensors, and prints what\n"
+               "comes out.",
     .options = run_options,
     .details = "\nExamples:\n"
                "  setsuna run models/ppocr.yaml page.jpg --output-dir out --ledger\n"
                "  setsuna run models/silero-vad.yaml speech.wav --json\n"
+               "  ffmpeg -i talk.mp4 -f wav - | setsuna run models/silero-vad.yaml -\n"
                "  setsuna run model.onnx --input x=x.npy --output-dir out\n",
 };
 

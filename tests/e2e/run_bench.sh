@@ -124,6 +124,22 @@ head -c 200 out/y.npy >cut.npy
 refuse 1 'cut.npy' "$setsuna" run $cases/test_relu/model.onnx --input x=cut.npy
 refuse 1 'test_if_seq/model.onnx' "$setsuna" run $cases/test_if_seq/model.onnx
 
+# ---- standard input ----
+cat >small.yaml <<'END'
+setsuna: 1
+name: small
+inputs: {picture: bytes}
+steps:
+  - decode: {from: picture, to: photo}
+  - resize: {from: photo, to: small, fit: stretch, width: 8, height: 8}
+  - normalise: {from: small, to: x, mean: 0.5, std: 0.5}
+outputs: [x]
+END
+cat "$source/examples/page.png" | "$setsuna" run small.yaml - --output-dir piped >/dev/null || fail "a picture in a pipe"
+"$setsuna" run small.yaml "$source/examples/page.png" --output-dir named >/dev/null || fail "a picture in a file"
+cmp piped/x.npy named/x.npy || fail "a picture in a pipe is not the one in a file"
+refuse 1 '^setsuna: standard input: not a JPEG' "$setsuna" run small.yaml - </dev/null
+
 # ---- nowhere to write ----
 refuse 1 'cannot make the folder' "$setsuna" run $cases/test_relu/model.onnx --output-dir /proc/nowhere
 # A file that may not grow beyond a block: the write fails half-way, and nothing of it stays.
