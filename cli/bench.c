@@ -27,7 +27,7 @@ static const sn_cli_option bench_options[] = {
     {"runs", "N", "measure N predictions; of a stream, N frames"},
     {"duration", "TIME", "measure for this long: 10s, 500ms (default 3s, at least 10 predictions or frames)"},
     {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
-    {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},

@@ -14,7 +14,7 @@ static const sn_cli_option inspect_options[] = {
     {"shape", "NAME=DIMS", "fix the shape of an input: --shape x=1,3,640,640"},
     {"fill", "NAME=VALUE", "fill an input with a number, where a shape or a branch depends on it"},
     {"threads", "N", "plan for N threads"},
-    {"cpu", "LEVEL", "plan for this CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"cpu", "LEVEL", "plan for this CPU level: " SN_CPU_LEVEL_HELP},
     {"no-winograd", NULL, "plan convolutions as plain sums only"},
     {"steps", NULL, "list every step of the plan with its kernel"},
     {"dump", "FILE", "write the graph as text before and after each pass; - is standard output"},

@@ -31,11 +31,13 @@ static setsuna_status public_options(const setsuna_options *o, sn_model_options 
     out->memory_limit_bytes = o->memory_limit_bytes;
     out->no_winograd = o->no_winograd != 0;
     sn_cpu_level level;
+#define PUBLIC_LEVEL(name, text) " " text
     if (!o->cpu_level)
         return SETSUNA_OK;
     if (sn_cpu_level_parse(o->cpu_level, &level) != SETSUNA_OK)
-        return sn_fail(err, SETSUNA_EINVAL, "cpu_level", "'%s' is none of ref, avx2, avx512, avx512vnni, avx512bf16",
+        return sn_fail(err, SETSUNA_EINVAL, "cpu_level", "'%s' is none of:" SN_CPU_LEVEL_LIST(PUBLIC_LEVEL),
                        o->cpu_level);
+#undef PUBLIC_LEVEL
     out->cpu_level = (int)level;
     return SETSUNA_OK;
 }

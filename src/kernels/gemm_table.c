@@ -8,6 +8,9 @@ void sn_gemm_table_init(sn_gemm_table *t, sn_cpu_level level)
         *t = (sn_gemm_table){6, 16, sn_gemm_f32_6x16_avx2, "sn_gemm_f32_6x16_avx2"};
     if (level >= SN_CPU_AVX512)
         *t = (sn_gemm_table){14, 32, sn_gemm_f32_14x32_avx512, "sn_gemm_f32_14x32_avx512"};
+#elif defined(__aarch64__)
+    if (level >= SN_CPU_NEON)
+        *t = (sn_gemm_table){6, 16, sn_gemm_f32_6x16_neon, "sn_gemm_f32_6x16_neon"};
 #else
     (void)level;
 #endif

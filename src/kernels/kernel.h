@@ -6,7 +6,8 @@
  * numerics) kernels/<family>.inc       one row a kernel: KERNEL(family, entry, LEVEL, symbol, class)
  *   kernels/<family>_table.c   void sn_<family>_table_init(sn_<family>_table *t, sn_cpu_level level): the reference
  *                              first, then each level up to `level` overrides its entries; const afterwards
- *   kernels/ref/, kernels/x86/ the implementations; ref is the specification
+ *   kernels/ref/, kernels/x86/, kernels/arm/   the implementations; ref is the specification
+ *   kernels/simd/              bodies for vectors of any width, which files of the levels include
  *
  * class: "exact" (same bits as ref), "sum" (order of sums differs: |err| <= (K+2) u sum|a||b|), or "ulp:N".
  */

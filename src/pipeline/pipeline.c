@@ -288,7 +288,7 @@ static void pipeline_input_drop_file(sn_pipeline *p, pipeline_input *in)
 
 setsuna_status sn_pipeline_set_file(sn_pipeline *p, uint32_t i, const char *path, setsuna_error *err)
 {
-    pipeline_input *in;
+    pipeline_input *in = NULL;
     SN_TRY(pipeline_find_input(p, i, SN_PIPE_BYTES, &in, err));
     size_t len = strlen(path) + 1;
     char *copy = sn_alloc(p->allocator, len);
@@ -305,7 +305,7 @@ setsuna_status sn_pipeline_set_file(sn_pipeline *p, uint32_t i, const char *path
 setsuna_status sn_pipeline_set_bytes(sn_pipeline *p, uint32_t i, const char *name, const void *data, size_t size,
                                      setsuna_error *err)
 {
-    pipeline_input *in;
+    pipeline_input *in = NULL;
     SN_TRY(pipeline_find_input(p, i, SN_PIPE_BYTES, &in, err));
     pipeline_input_drop_file(p, in);
     in->slot->bytes.source = name;
@@ -317,7 +317,7 @@ setsuna_status sn_pipeline_set_bytes(sn_pipeline *p, uint32_t i, const char *nam
 
 setsuna_status sn_pipeline_set_tensor(sn_pipeline *p, uint32_t i, const setsuna_tensor *t, setsuna_error *err)
 {
-    pipeline_input *in;
+    pipeline_input *in = NULL;
     SN_TRY(pipeline_find_input(p, i, SN_PIPE_TENSOR, &in, err));
     sn_pipe_slot_tensor_borrow(in->slot, t);
     in->given = true;

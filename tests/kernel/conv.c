@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "kernels/conv.h"
+#include "levels.h"
 #include "wino_bound.h"
 #include <inttypes.h>
 #include <math.h>
@@ -625,9 +626,7 @@ static void bench_run(const bench_shape *b, sn_cpu_level level)
 
 int main(int argc, char **argv)
 {
-    sn_cpu_level lowest = SN_CPU_REF, highest = sn_cpu_detect();
-    if (highest > SN_CPU_AVX512)
-        highest = SN_CPU_AVX512; /* no kernels of their own above */
+    sn_cpu_level lowest = SN_CPU_REF, highest = levels_highest_f32();
     const char *bench = NULL;
     int64_t repeat = 400;
     for (int i = 1; i < argc; i++) {

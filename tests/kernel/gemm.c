@@ -223,7 +223,7 @@ static void gemm_check_special(parity *t, sn_cpu_level level)
 int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_gemm", 300, argc, argv);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     for (int64_t i = 0; i < t.repeat; i++)
         gemm_random_case(&t);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {

@@ -160,6 +160,7 @@ static void check_beneath(const char *name, setsuna_status want)
 static void test_beneath_attacks(void **state)
 {
     (void)state;
+    unit_need_openat2();
     char absolute[4096];
     assert_non_null(getcwd(absolute, sizeof absolute - 8));
     strcat(absolute, "/ok");

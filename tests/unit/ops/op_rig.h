@@ -63,4 +63,10 @@ double op_rig_get(const setsuna_tensor *t, int64_t i);
 /* Deterministic noise. */
 uint64_t op_rig_random(uint64_t *state);
 
+/* The levels of this CPU, one after the other. */
+static inline sn_cpu_level op_rig_level(int i)
+{
+    return (sn_cpu_level)(i % ((int)sn_cpu_detect() + 1));
+}
+
 #endif

@@ -4,9 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-static const sn_cpu_level levels[] = {SN_CPU_REF, SN_CPU_AVX2, SN_CPU_AVX512};
-enum { LEVELS = 3 };
-
 static void test_gemm(void **state)
 {
     (void)state;
@@ -16,7 +13,7 @@ static void test_gemm(void **state)
         twin t;
         int64_t m = 19, n = 37, k = 23;
         bool ta = i & 1, tb = i >> 1 & 1;
-        twin_open(&t, "Gemm", 13, (uint64_t)i, levels[i % LEVELS], (uint32_t)(1 + i % 2));
+        twin_open(&t, "Gemm", 13, (uint64_t)i, op_rig_level(i), (uint32_t)(1 + i % 2));
         twin_noise(&t, ta ? sn_shape(2, (int)k, (int)m) : sn_shape(2, (int)m, (int)k), TWIN_INPUT);
         twin_noise(&t, tb ? sn_shape(2, (int)n, (int)k) : sn_shape(2, (int)k, (int)n), i % 5 ? TWIN_CONST : TWIN_INPUT);
         if (i % 8)
@@ -45,9 +42,9 @@ static void test_matmul_broadcasts(void **state)
                                        {sn_shape(3, 2, 40, 600), sn_shape(3, 2, 600, 35)}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         for (int constant = 0; constant < 2; constant++)
-            for (int level = 0; level < LEVELS; level++) {
+            for (sn_cpu_level level = SN_CPU_REF; level <= sn_cpu_detect(); level++) {
                 twin t;
-                twin_open(&t, "MatMul", 13, i, levels[level], (uint32_t)(1 + i % 3));
+                twin_open(&t, "MatMul", 13, i, level, (uint32_t)(1 + i % 3));
                 twin_noise(&t, shapes[i][0], TWIN_INPUT);
                 twin_noise(&t, shapes[i][1], constant ? TWIN_CONST : TWIN_INPUT);
                 twin_check(&t, 3e-5);
@@ -93,7 +90,7 @@ static void test_fused_activation(void **state)
     } acts[] = {{"none", 0, 0}, {"relu", 0, 0}, {"clip", -0.5f, 0.25f}, {"gelu", 0, 0}, {"silu", 1, 0}};
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         twin t;
-        twin_open(&t, "Gemm", 13, i, SN_CPU_AVX512, 1);
+        twin_open(&t, "Gemm", 13, i, sn_cpu_detect(), 1);
         twin_noise(&t, sn_shape(2, 6, 40), TWIN_INPUT);
         twin_noise(&t, sn_shape(2, 40, 50), TWIN_CONST);
         twin_noise(&t, sn_shape(1, 50), TWIN_INPUT);
