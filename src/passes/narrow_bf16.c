@@ -31,8 +31,12 @@ typedef struct narrow {
     bool no_winograd;
     size_t n_node;    /* of the graph as it was */
     uint8_t *kind;    /* per node: narrow_kind */
+    uint32_t *live;   /* per mover: how many of the elements' inputs are to be bf16 */
     bool *bf16;       /* per value: is to be bf16 */
     uint32_t *casted; /* per value: its bf16 twin or SN_NONE */
+    uint32_t *todo;   /* values to look at again */
+    size_t n_todo;
+    bool *queued; /* per value: is among them */
     size_t n_value;
 } narrow;
 
@@ -165,26 +169,57 @@ static bool narrow_holds(const narrow *q, uint32_t v)
     const sn_node *n = &q->g->node[producer];
     if (q->kind[producer] == NARROW_OTHER || (q->kind[producer] == NARROW_CONV && sn_node_int(n, "block", 0) == 0))
         return false;
-    bool any = q->kind[producer] == NARROW_CONV;
-    for (uint32_t i = 0; !any && i < narrow_data_inputs(n); i++)
-        any = n->in[i] != SN_NONE && q->bf16[n->in[i]];
+    bool any = q->kind[producer] == NARROW_CONV || q->live[producer] > 0;
     for (uint32_t k = 0; k < q->uses.n_use[v] && any; k++)
         any = narrow_takes(q, q->uses.reader[q->uses.first[v] + k], v);
     return any;
 }
 
-/* The largest set of values that hold together: assumed of all, taken back until nothing changes. */
+static void narrow_push(narrow *q, uint32_t v)
+{
+    if (v == SN_NONE || q->queued[v] || !q->bf16[v])
+        return;
+    q->queued[v] = true;
+    q->todo[q->n_todo++] = v;
+}
+
+/* Value v is not bf16 after all: what a mover makes of it, or what a mover made it of, may not be, either. */
+static void narrow_give_up(narrow *q, uint32_t v)
+{
+    q->bf16[v] = false;
+    for (uint32_t k = 0; k < q->uses.n_use[v]; k++) {
+        uint32_t reader = q->uses.reader[q->uses.first[v] + k];
+        if (reader == SN_NONE || q->kind[reader] != NARROW_MOVE)
+            continue;
+        const sn_node *n = &q->g->node[reader];
+        if ((narrow_data_inputs(n) == n->n_in || n->in[0] == v) && --q->live[reader] == 0)
+            for (uint32_t i = 0; i < n->n_out; i++)
+                narrow_push(q, n->out[i]);
+    }
+    uint32_t producer = q->uses.producer[v];
+    if (producer == SN_NONE || q->kind[producer] != NARROW_MOVE)
+        return;
+    const sn_node *n = &q->g->node[producer];
+    for (uint32_t i = 0; i < narrow_data_inputs(n); i++)
+        narrow_push(q, n->in[i]);
+}
+
+/* The largest set of values that hold together: assumed of all, given up until nothing changes. Each value is given up
+ * once, so the time grows with the graph's edges. */
 static void narrow_settle(narrow *q)
 {
+    for (size_t i = 0; i < q->n_node; i++)
+        for (uint32_t k = 0; q->kind[i] == NARROW_MOVE && k < narrow_data_inputs(&q->g->node[i]); k++)
+            q->live[i] += q->g->node[i].in[k] != SN_NONE;
     for (size_t v = 0; v < q->n_value; v++)
         q->bf16[v] = true;
-    for (bool again = true; again;) {
-        again = false;
-        for (uint32_t v = 0; v < q->n_value; v++)
-            if (q->bf16[v] && !narrow_holds(q, v)) {
-                q->bf16[v] = false;
-                again = true;
-            }
+    for (uint32_t v = 0; v < q->n_value; v++)
+        narrow_push(q, v);
+    while (q->n_todo) {
+        uint32_t v = q->todo[--q->n_todo];
+        q->queued[v] = false;
+        if (q->bf16[v] && !narrow_holds(q, v))
+            narrow_give_up(q, v);
     }
 }
 
@@ -235,7 +270,10 @@ static setsuna_status narrow_run(sn_graph *g, const sn_pass_ctx *ctx, bool *chan
     q.kind = sn_arena_array(ctx->arena, g->n_node, sizeof *q.kind);
     q.bf16 = sn_arena_array(ctx->arena, g->n_value, sizeof *q.bf16);
     q.casted = sn_arena_array(ctx->arena, g->n_value, sizeof *q.casted);
-    if (!q.kind || !q.bf16 || !q.casted)
+    q.live = sn_arena_array(ctx->arena, g->n_node, sizeof *q.live);
+    q.todo = sn_arena_array(ctx->arena, g->n_value, sizeof *q.todo);
+    q.queued = sn_arena_array(ctx->arena, g->n_value, sizeof *q.queued);
+    if (!q.kind || !q.bf16 || !q.casted || !q.live || !q.todo || !q.queued)
         return SETSUNA_ENOMEM;
     SN_TRY(sn_uses_build(g, ctx->arena, &q.uses));
     for (size_t i = 0; i < g->n_node; i++)
