@@ -28,6 +28,7 @@ typedef struct setsuna_options {
     const char *cpu_level;
     unsigned n_threads;        /* default 1 */
     size_t memory_limit_bytes; /* plans that need more are refused; default 8 GiB */
+    const char *precision;     /* of products: "f32" (default), or "bf16" where the CPU has AVX512_BF16 */
     int no_winograd; /* 1: convolutions only as plain sums, slower and rounded less (docs/numerics.md); default 0 */
 } setsuna_options;
 

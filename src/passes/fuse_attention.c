@@ -6,9 +6,10 @@
  *
  *        ⇒   q, k, v[, mask] ─▶ setsuna.Attention (ops/attention.c)
  *
- * f32 with all shapes known; scores of rank 4 and normalised along the last axis, c one constant number, no score with
- * another reader. Reshape, Transpose, Split, Squeeze and Unsqueeze in front of an operand go as far back as they are a
- * matter of strides; what else reads them keeps them. A Transpose to [batch, row, head, column] behind goes too.
+ * Not with precision bf16. f32 with all shapes known; scores of rank 4 and normalised along the last axis, c one
+ * constant number, no score with another reader. Reshape, Transpose, Split, Squeeze and Unsqueeze in front of an
+ * operand go as far back as they are a matter of strides; what else reads them keeps them. A Transpose to [batch, row,
+ * head, column] behind goes too.
  */
 #include "base/checked.h"
 #include "passes/pass.h"
@@ -320,6 +321,8 @@ static setsuna_status attention_pass(sn_graph *g, const sn_pass_ctx *ctx, bool *
 {
     fuse_attention f = {.g = g, .changed = changed};
     attention_match m;
+    if (ctx->precision != SN_PRECISION_F32)
+        return SETSUNA_OK; /* its products are f32: by themselves they are in bf16 */
     SN_TRY(sn_uses_build(g, ctx->arena, &f.uses));
     for (size_t i = 0; i < g->n_node; i++)
         if (attention_match_at(&f, &g->node[i], &m))
