@@ -220,9 +220,12 @@ conv_case conv_case_random(parity *t)
     s->kh = wino ? 3 : pointwise ? 1 : parity_between(t, 1, 5);
     s->kw = wino ? 3 : pointwise ? 1 : parity_between(t, 1, 7);
     s->stride_h = wino ? 1 : parity_between(t, 1, 3), s->stride_w = wino ? 1 : parity_between(t, 1, 3);
+    bool strip = s->group == s->ic && s->oc == s->ic && parity_random(t) % 4; /* what depthwise kernels are made for */
+    if (strip)
+        s->kw = parity_coin(t) ? 3 : 5, s->stride_w = parity_between(t, 1, 2);
     do {
         s->dilation_h = wino || parity_random(t) % 3 ? 1 : parity_between(t, 1, 4),
-        s->dilation_w = wino || parity_random(t) % 3 ? 1 : parity_between(t, 1, 9);
+        s->dilation_w = wino || strip || parity_random(t) % 3 ? 1 : parity_between(t, 1, 9);
         s->ih = parity_between(t, 1, 20), s->iw = parity_random(t) % 4 ? parity_between(t, 1, 37) : 1;
         s->pad_top = parity_random(t) % 2 ? 0 : parity_between(t, 0, 6),
         s->pad_left = parity_random(t) % 2 ? 0 : parity_between(t, 0, 9);
