@@ -65,8 +65,9 @@ SETSUNA_API setsuna_status setsuna_session_create(setsuna_model *model, setsuna_
                                                   setsuna_error *error);
 SETSUNA_API void setsuna_session_destroy(setsuna_session *session); /* NULL is fine */
 
-/* Plans for inputs of these shapes ahead of the first run; data is read only where shapes depend on it and may be NULL
- * elsewhere. Returns as setsuna_session_run. */
+/* Makes ready for inputs of these shapes, so that the first run is as fast as the next ones; a run with new shapes does
+ * it otherwise. Data may be NULL; where it is given, it decides which branch of the model is made ready, and what runs
+ * in next to no time is run once with it. Outputs of the last run are lost. Returns as setsuna_session_run. */
 SETSUNA_API setsuna_status setsuna_session_prepare(setsuna_session *session, const setsuna_tensor *inputs,
                                                    setsuna_error *error);
 

@@ -57,8 +57,9 @@ const char *sn_model_metadata(const sn_model *model, const char *key);
 setsuna_status sn_session_create(sn_model *model, sn_session **out, setsuna_error *err);
 void sn_session_destroy(sn_session *session);
 
-/* Plans for these inputs ahead of the first run (data is read only for inputs that determine shapes; it may be NULL
- * for the others). Otherwise the first run with new shapes plans. */
+/* Makes ready for inputs like these, so that the first run is as fast as the next ones; otherwise the first run with new
+ * shapes plans. Data may be NULL; where it is given, it decides which branch of the model is made ready, and what runs
+ * in next to no time is run once with it. Outputs of the last run are lost. */
 setsuna_status sn_session_prepare(sn_session *session, const setsuna_tensor *inputs, setsuna_error *err);
 
 /* One forward pass. inputs: one tensor per model input, in order; data is borrowed for the call, aligned to its
