@@ -1,17 +1,19 @@
 /* cold [--threads N] [--rounds N] MODEL [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]
  *
- * From nothing to an answer: fresh processes, the native engine and ONNX Runtime in turn. Each opens the model,
+ * From nothing to an answer: fresh processes, the native engine without and with a plan cache and ONNX Runtime in turn.
+ * Each opens the model,
  * predicts once, says when it was done, and predicts twice more. Prints one JSON object: for each engine the time from
  * just before the process was made to the end of its first prediction (and what of it had passed before main, at the
  * end of opening the model, and at the end of planning), that prediction alone, the second one, and the peak memory
  * of the process.
  *
- * cold --child FD ENGINE THREADS MODEL [INPUT...] is such a process. */
+ * cold --child FD ENGINE THREADS MODEL [INPUT...] is such a process; ENGINE native:DIR has a plan cache. */
 #include "base/clock.h"
 #include "cli/model_inputs.h"
 #include "e2e/test_input.h"
 #include "report/json.h"
 #include "stats/quantile.h"
+#include <dirent.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +43,11 @@ static int cold_child(int argc, char **argv)
 {
     static sn_cli_inputs in;
     static setsuna_tensor out[64];
-    sn_model_options o = {.engine = argv[3], .cpu_level = -1, .n_threads = (uint32_t)atoi(argv[4])};
+    bool cached = strncmp(argv[3], "native:", 7) == 0;
+    sn_model_options o = {.engine = cached ? "native" : argv[3],
+                          .cpu_level = -1,
+                          .n_threads = (uint32_t)atoi(argv[4]),
+                          .plan_cache = cached ? argv[3] + 7 : NULL};
     sn_model *model;
     sn_session *session;
     cold_answer a = {.main_ns = sn_now_ns()};
@@ -99,6 +105,20 @@ static bool cold_start(char *engine, char *threads, int argc, char **argv, cold_
     return ok;
 }
 
+/* The folder and the files in it. */
+static void cold_remove(const char *dir)
+{
+    char path[4096];
+    DIR *d = opendir(dir);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        unlink(path); /* "." and ".." stay, being folders */
+    }
+    if (d)
+        closedir(d);
+    rmdir(dir);
+}
+
 static void cold_print(sn_json *w, const char *key, const uint64_t *first, size_t stride, size_t n)
 {
     uint64_t v[COLD_ROUNDS_MAX];
@@ -115,9 +135,13 @@ static void cold_print(sn_json *w, const char *key, const uint64_t *first, size_
 
 int main(int argc, char **argv)
 {
-    static char engine[][12] = {"native", "onnxruntime"};
-    static cold_answer answer[2][COLD_ROUNDS_MAX];
-    static uint64_t peak[2][COLD_ROUNDS_MAX];
+    static char dir[] = "/tmp/setsuna-cold-XXXXXX", native[] = "native", onnxruntime[] = "onnxruntime";
+    static char cached[sizeof dir + 8];
+    static char *const engine[] = {native, cached, onnxruntime};
+    static const char *const name[] = {"native", "cached", "onnxruntime"};
+    enum { ENGINES = 3 };
+    static cold_answer answer[ENGINES][COLD_ROUNDS_MAX];
+    static uint64_t peak[ENGINES][COLD_ROUNDS_MAX];
     if (argc > 5 && strcmp(argv[1], "--child") == 0)
         return cold_child(argc, argv);
     int rounds = 5, at = 1;
@@ -132,17 +156,27 @@ int main(int argc, char **argv)
         return 2;
     }
     argv[at - 1] = argv[0]; /* the words of a process: its name, then the model and its inputs */
-    for (int r = 0; r < rounds; r++)
-        for (int i = 0; i < 2; i++)
-            if (!cold_start(engine[i], threads, argc - at, argv + at - 1, &answer[i][r], &peak[i][r]))
-                return 1;
+    if (!mkdtemp(dir)) {
+        perror(dir);
+        return 1;
+    }
+    snprintf(cached, sizeof cached, "native:%s", dir);
+    cold_answer unused;
+    uint64_t unused_peak;
+    bool ok = cold_start(cached, threads, argc - at, argv + at - 1, &unused, &unused_peak); /* makes the cache */
+    for (int r = 0; r < rounds && ok; r++)
+        for (int i = 0; i < ENGINES && ok; i++)
+            ok = cold_start(engine[i], threads, argc - at, argv + at - 1, &answer[i][r], &peak[i][r]);
+    cold_remove(dir);
+    if (!ok)
+        return 1;
     sn_sink sink;
     sn_json w;
     sn_sink_init_file(&sink, stdout);
     sn_json_init(&w, &sink, 0);
     sn_json_begin_object(&w);
-    for (int i = 0; i < 2; i++) {
-        sn_json_key(&w, engine[i]);
+    for (int i = 0; i < ENGINES; i++) {
+        sn_json_key(&w, name[i]);
         sn_json_begin_object(&w);
         const struct {
             const char *key;

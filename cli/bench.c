@@ -29,6 +29,7 @@ static const sn_cli_option bench_options[] = {
     {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
     {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
+    {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"probe", NULL, "also read run-queue wait, faults and switches of every prediction or frame (about 2 us each)"},
@@ -48,6 +49,7 @@ enum {
     BENCH_WARMUP,
     BENCH_CPU,
     BENCH_NO_WINOGRAD,
+    BENCH_PLAN_CACHE,
     BENCH_ENGINE,
     BENCH_ORT,
     BENCH_PROBE,
@@ -399,6 +401,7 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         m->cpu_level = (int)level;
         return SN_EXIT_OK;
     case BENCH_NO_WINOGRAD: m->no_winograd = true; return SN_EXIT_OK;
+    case BENCH_PLAN_CACHE: m->plan_cache = args->value; return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
     case BENCH_PROBE: b->probe = true; return SN_EXIT_OK;

@@ -21,6 +21,7 @@ static const sn_cli_option run_options[] = {
     {"threads", "N", "threads of the engine (default 1)"},
     {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
+    {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"ledger", NULL, "also print where the time of the predictions, or of a stream's frames, went"},
@@ -35,6 +36,7 @@ enum {
     RUN_THREADS,
     RUN_CPU,
     RUN_NO_WINOGRAD,
+    RUN_PLAN_CACHE,
     RUN_ENGINE,
     RUN_ORT,
     RUN_LEDGER,
@@ -192,6 +194,7 @@ static int run_option(run *r, sn_cli_args *args, int word)
         r->workload.model.cpu_level = (int)level;
         return SN_EXIT_OK;
     case RUN_NO_WINOGRAD: r->workload.model.no_winograd = true; return SN_EXIT_OK;
+    case RUN_PLAN_CACHE: r->workload.model.plan_cache = args->value; return SN_EXIT_OK;
     case RUN_ENGINE: r->workload.model.engine = args->value; return SN_EXIT_OK;
     case RUN_ORT: r->workload.model.onnxruntime_library = args->value; return SN_EXIT_OK;
     case RUN_LEDGER: r->ledger = true; return SN_EXIT_OK;

@@ -27,6 +27,8 @@ typedef struct setsuna_options {
     unsigned n_threads;              /* default 1 */
     size_t memory_limit_bytes;       /* plans that need more are refused; default 8 GiB */
     int no_winograd; /* 1: convolutions only as plain sums, slower and rounded less (docs/numerics.md); default 0 */
+    const char *plan_cache; /* a folder where packed weights are kept for the next process, which then starts faster and
+                               shares their memory; what is stale or corrupt there is made anew; default: none */
 } setsuna_options;
 
 /* An input or output as the model declares it. A dim of -1 is free. */

@@ -30,6 +30,7 @@ static setsuna_status public_options(const setsuna_options *o, sn_model_options 
     out->n_threads = o->n_threads;
     out->memory_limit_bytes = o->memory_limit_bytes;
     out->no_winograd = o->no_winograd != 0;
+    out->plan_cache = o->plan_cache;
     sn_cpu_level level;
     if (!o->cpu_level)
         return SETSUNA_OK;
