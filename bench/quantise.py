@@ -267,7 +267,7 @@ COPIES = {}
 for source in make_models.MODELS:
     transformer = source in ("vit_tiny", "minilm_l6_128", "bert_base_128")
     COPIES[source + "_int8"] = (source, dynamic if transformer else around_operators)
-for source in ():  # those whose operators the engine has
+for source in ("resnet50", "mobilenet_v2", "efficientnet_b0", "squeezenet1_1"):
     COPIES[source + "_int8_operators"] = (source, with_operators)
 
 
