@@ -1,5 +1,6 @@
 /* setsuna bench */
 #include "base/clock.h"
+#include "cli/bench_error.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/per_op.h"
@@ -27,7 +28,8 @@ static const sn_cli_option bench_options[] = {
     {"runs", "N", "measure N predictions; of a stream, N frames"},
     {"duration", "TIME", "measure for this long: 10s, 500ms (default 3s, at least 10 predictions or frames)"},
     {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
-    {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
+    {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
@@ -47,6 +49,7 @@ enum {
     BENCH_DURATION,
     BENCH_WARMUP,
     BENCH_CPU,
+    BENCH_PRECISION,
     BENCH_NO_WINOGRAD,
     BENCH_ENGINE,
     BENCH_ORT,
@@ -271,8 +274,8 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     char load[SN_HUMAN_MAX], first[SN_HUMAN_MAX], rss[SN_HUMAN_MAX], rate[SN_HUMAN_MAX];
     sn_passport p;
     sn_passport_read(&p);
-    sn_sink_printf(&out, "%s on %s, %u thread%s, level %s\n", r->model, r->engine, r->threads,
-                   r->threads == 1 ? "" : "s", r->cpu_level);
+    sn_sink_printf(&out, "%s on %s, %u thread%s, level %s, %s\n", r->model, r->engine, r->threads,
+                   r->threads == 1 ? "" : "s", r->cpu_level, r->precision);
     sn_passport_write_text(&p, &out);
     sn_sink_printf(&out, "load %s, first %s %s%s, peak memory %s, %s %s/s\n",
                    sn_human_duration(load, r->load_ns, false), r->is_stream ? "frame" : "prediction",
@@ -289,6 +292,7 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     sn_stream_write_openings(&r->openings, &out, false);
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
+    sn_bench_print_errors(r, &out);
     if (r->per_op) {
         sn_sink_puts(&out, "\n");
         SN_TRY(sn_step_report_write(r->per_op, &out, false));
@@ -311,6 +315,9 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     getrusage(RUSAGE_SELF, &usage);
     if (!sn_workload_is_stream(w))
         bench_keep_outputs(b, w);
+    if (b->workload.model.precision != SN_PRECISION_F32 && !sn_workload_is_stream(w))
+        SN_TRY(sn_bench_compare_f32(&b->workload, b->workload.n_input > 1 ? b->n_begun - 1 : 0, w, b->output,
+                                    b->n_outputs, err));
     int level = b->workload.model.cpu_level;
     sn_cpu_level best = sn_cpu_detect();
     sn_bench_result r = {
@@ -319,6 +326,7 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         .engine = sn_workload_engine(w),
         .threads = b->workload.model.n_threads ? b->workload.model.n_threads : 1,
         .cpu_level = sn_cpu_level_name(level < 0 || level > (int)best ? best : (sn_cpu_level)level),
+        .precision = sn_precision_name(b->workload.model.precision),
         .load_ns = b->load_ns,
         .first_ns = b->first_ns,
         .peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
@@ -397,6 +405,10 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         if (sn_cpu_level_parse(args->value, &level) != SETSUNA_OK)
             return sn_cli_usage_error(&bench_command, "--cpu: no level \"%s\"", args->value);
         m->cpu_level = (int)level;
+        return SN_EXIT_OK;
+    case BENCH_PRECISION:
+        if (sn_precision_parse(args->value, &m->precision) != SETSUNA_OK)
+            return sn_cli_usage_error(&bench_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
         return SN_EXIT_OK;
     case BENCH_NO_WINOGRAD: m->no_winograd = true; return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;

@@ -4,6 +4,7 @@
 
 #include "ledger/book.h"
 #include "report/json.h"
+#include "report/output_error.h"
 #include "report/sha256.h"
 #include "report/step_report.h"
 #include <setsuna/tensor.h>
@@ -14,6 +15,8 @@ typedef struct sn_bench_output {
     setsuna_dtype dtype;
     setsuna_shape shape;
     char sha256[SN_SHA256_TEXT_MAX]; /* of its bytes in memory order: sn_sha256_text */
+    bool has_error;                  /* it was compared with f32 */
+    sn_output_error error;
 } sn_bench_output;
 
 /* All pointers are borrowed. Texts from files need not be UTF-8. */
@@ -23,6 +26,7 @@ typedef struct sn_bench_result {
     const char *engine;  /* sn_model_engine */
     uint32_t threads;
     const char *cpu_level; /* that the kernels were chosen for */
+    const char *precision; /* of products */
     double throughput_per_s;
     uint64_t load_ns;         /* file to ready session */
     uint64_t first_ns;        /* the first prediction after it, warm-up included in none of the other figures */
