@@ -1,6 +1,7 @@
 #include "stats/interval.h"
 #include "stats/batches.h"
 #include "stats/compare.h"
+#include "stats/early_stop.h"
 #include "stats/warmup.h"
 #include "unit/stats/series.h"
 #include "unit/unit.h"
@@ -66,6 +67,23 @@ static void test_threshold_sides(void **state)
             sum[k] += b.mean[i] * (double)b.n_each;
         assert_true(sum[k] == of[k].want);
     }
+}
+
+/* The least numbers of queries in MLPerf's table, and one of its examples. */
+static void test_early_stopping(void **state)
+{
+    (void)state;
+    static const struct {
+        double percentile;
+        uint64_t least;
+    } of[] = {{0.5, 11}, {0.9, 64}, {0.95, 130}, {0.99, 662}, {0.999, 6636}};
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(sn_early_stop_rank(of[i].least - 1, of[i].percentile), 0);
+        assert_int_equal(sn_early_stop_rank(of[i].least, of[i].percentile), of[i].least); /* t = 1 */
+    }
+    assert_int_equal(sn_early_stop_rank(10000, 0.99), 10000 - 77 + 1);
+    assert_int_equal(sn_early_stop_rank(0, 0.9), 0);
+    assert_int_equal(sn_early_stop_rank(1, 0.9), 0);
 }
 
 /* The textbook case: ranks of independent samples. */
@@ -282,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_inflation_is_found),
         cmocka_unit_test(test_threshold_sides),
         cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_early_stopping),
         cmocka_unit_test(test_refusal_says_how_long),
         cmocka_unit_test(test_drift_is_refused),
         cmocka_unit_test(test_constant_series),
