@@ -1,6 +1,7 @@
 /* setsuna bench */
 #include "base/clock.h"
 #include "cli/bench_schedule.h"
+#include "cli/bench_error.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/per_op.h"
@@ -31,7 +32,8 @@ static const sn_cli_option bench_options[] = {
     {"seed", "N", "of a random schedule (default 1)"},
     {"deadline", "TIME", "count requests that end later than this after they were due: 33.3ms"},
     {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
-    {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
+    {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
@@ -54,6 +56,7 @@ enum {
     BENCH_DEADLINE,
     BENCH_WARMUP,
     BENCH_CPU,
+    BENCH_PRECISION,
     BENCH_NO_WINOGRAD,
     BENCH_ENGINE,
     BENCH_ORT,
@@ -412,8 +415,8 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     char load[SN_HUMAN_MAX], first[SN_HUMAN_MAX], rss[SN_HUMAN_MAX], rate[SN_HUMAN_MAX];
     sn_passport p;
     sn_passport_read(&p);
-    sn_sink_printf(&out, "%s on %s, %u thread%s, level %s\n", r->model, r->engine, r->threads,
-                   r->threads == 1 ? "" : "s", r->cpu_level);
+    sn_sink_printf(&out, "%s on %s, %u thread%s, level %s, %s\n", r->model, r->engine, r->threads,
+                   r->threads == 1 ? "" : "s", r->cpu_level, r->precision);
     sn_passport_write_text(&p, &out);
     sn_sink_printf(&out, "load %s, first %s %s%s, peak memory %s, %s %s/s\n",
                    sn_human_duration(load, r->load_ns, false), r->is_stream ? "frame" : "prediction",
@@ -436,6 +439,7 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     }
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
+    sn_bench_print_errors(r, &out);
     if (r->per_op) {
         sn_sink_puts(&out, "\n");
         SN_TRY(sn_step_report_write(r->per_op, &out, false));
@@ -458,6 +462,9 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     getrusage(RUSAGE_SELF, &usage);
     if (!sn_workload_is_stream(w))
         bench_keep_outputs(b, w);
+    if (b->workload.model.precision != SN_PRECISION_F32 && !sn_workload_is_stream(w))
+        SN_TRY(sn_bench_compare_f32(&b->workload, b->workload.n_input > 1 ? b->n_begun - 1 : 0, w, b->output,
+                                    b->n_outputs, err));
     int level = b->workload.model.cpu_level;
     sn_cpu_level best = sn_cpu_detect();
     sn_bench_result r = {
@@ -466,6 +473,7 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         .engine = sn_workload_engine(w),
         .threads = b->workload.model.n_threads ? b->workload.model.n_threads : 1,
         .cpu_level = sn_cpu_level_name(level < 0 || level > (int)best ? best : (sn_cpu_level)level),
+        .precision = sn_precision_name(b->workload.model.precision),
         .load_ns = b->load_ns,
         .first_ns = b->first_ns,
         .peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
@@ -579,6 +587,10 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         if (sn_cpu_level_parse(args->value, &level) != SETSUNA_OK)
             return sn_cli_usage_error(&bench_command, "--cpu: no level \"%s\"", args->value);
         m->cpu_level = (int)level;
+        return SN_EXIT_OK;
+    case BENCH_PRECISION:
+        if (sn_precision_parse(args->value, &m->precision) != SETSUNA_OK)
+            return sn_cli_usage_error(&bench_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
         return SN_EXIT_OK;
     case BENCH_NO_WINOGRAD: m->no_winograd = true; return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;

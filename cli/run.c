@@ -19,7 +19,8 @@ static const sn_cli_option run_options[] = {
     {"fill", "NAME=VALUE", "fill a model's input with a number"},
     {"output-dir", "DIR", "write every output there: tensors as NAME.npy, pictures as NAME.png"},
     {"threads", "N", "threads of the engine (default 1)"},
-    {"cpu", "LEVEL", "cap the CPU level: ref, avx2, avx512, avx512vnni, avx512bf16"},
+    {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
+    {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
@@ -34,6 +35,7 @@ enum {
     RUN_DIR,
     RUN_THREADS,
     RUN_CPU,
+    RUN_PRECISION,
     RUN_NO_WINOGRAD,
     RUN_ENGINE,
     RUN_ORT,
@@ -44,11 +46,13 @@ enum {
 static const sn_cli_command run_command = {
     .name = "run",
     .synopsis = "PIPELINE|MODEL [INPUT...]",
-    .summary = "Runs a pipeline over its input files, or a model over tensors, and prints what comes out.",
+    .summary = "Runs a pipeline over its input files (-: standard input), or a model over tensors, and prints what\n"
+               "comes out.",
     .options = run_options,
     .details = "\nExamples:\n"
                "  setsuna run models/ppocr.yaml page.jpg --output-dir out --ledger\n"
                "  setsuna run models/silero-vad.yaml speech.wav --json\n"
+               "  ffmpeg -i talk.mp4 -f wav - | setsuna run models/silero-vad.yaml -\n"
                "  setsuna run model.onnx --input x=x.npy --output-dir out\n",
 };
 
@@ -190,6 +194,10 @@ static int run_option(run *r, sn_cli_args *args, int word)
         if (sn_cpu_level_parse(args->value, &level) != SETSUNA_OK)
             return sn_cli_usage_error(&run_command, "--cpu: no level \"%s\"", args->value);
         r->workload.model.cpu_level = (int)level;
+        return SN_EXIT_OK;
+    case RUN_PRECISION:
+        if (sn_precision_parse(args->value, &r->workload.model.precision) != SETSUNA_OK)
+            return sn_cli_usage_error(&run_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
         return SN_EXIT_OK;
     case RUN_NO_WINOGRAD: r->workload.model.no_winograd = true; return SN_EXIT_OK;
     case RUN_ENGINE: r->workload.model.engine = args->value; return SN_EXIT_OK;

@@ -23,9 +23,12 @@ typedef struct setsuna_session setsuna_session;
 typedef struct setsuna_options {
     const char *engine;              /* "native" (default), "onnxruntime", or "auto": native, else ONNX Runtime */
     const char *onnxruntime_library; /* path of libonnxruntime.so; default: searched for */
-    const char *cpu_level;           /* cap: "ref", "avx2", "avx512", "avx512vnni", "avx512bf16"; default: the best */
-    unsigned n_threads;              /* default 1 */
-    size_t memory_limit_bytes;       /* plans that need more are refused; default 8 GiB */
+    /* Cap: "ref", "avx2", "avx512", "avx512vnni" or "avx512bf16", on aarch64 "ref", "neon" or "neondot". Default: the
+     * best that this machine has. */
+    const char *cpu_level;
+    unsigned n_threads;        /* default 1 */
+    size_t memory_limit_bytes; /* plans that need more are refused; default 8 GiB */
+    const char *precision;     /* of products: "f32" (default), or "bf16" where the CPU has AVX512_BF16 */
     int no_winograd; /* 1: convolutions only as plain sums, slower and rounded less (docs/numerics.md); default 0 */
 } setsuna_options;
 

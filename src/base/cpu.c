@@ -46,14 +46,59 @@ void sn_cpu_brand(char *buf, uint32_t cap)
     text[48] = '\0';
     snprintf(buf, cap, "%s", text[0] ? text : "unknown");
 }
+
+const char *sn_cpu_hypervisor(void)
+{
+    /* CPUID leaf 1, ECX bit 31: never set by hardware, set by hypervisors (Intel SDM vol. 2A, AMD APM vol. 3). */
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return "";
+    return c >> 31 ? "yes" : "no";
+}
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+sn_cpu_level sn_cpu_detect(void)
+{
+    unsigned long has = getauxval(AT_HWCAP);
+    if (!(has & HWCAP_ASIMD))
+        return SN_CPU_REF;
+    return has & HWCAP_ASIMDDP ? SN_CPU_NEONDOT : SN_CPU_NEON;
+}
+
+void sn_cpu_brand(char *buf, uint32_t cap)
+{
+    /* MIDR_EL1: implementer in bits 31 to 24, part number in bits 15 to 4 (Arm ARM, D17.2.100). */
+    unsigned long long midr = 0;
+    FILE *f = fopen("/sys/devices/system/cpu/cpu0/regs/identification/midr_el1", "re");
+    bool known = f && fscanf(f, "%llx", &midr) == 1;
+    if (f)
+        fclose(f);
+    if (known)
+        snprintf(buf, cap, "implementer 0x%02x part 0x%03x", (unsigned)(midr >> 24 & 0xff),
+                 (unsigned)(midr >> 4 & 0xfff));
+    else
+        snprintf(buf, cap, "unknown");
+}
+
+const char *sn_cpu_hypervisor(void)
+{
+    return "";
+}
 #else
 sn_cpu_level sn_cpu_detect(void)
 {
     return SN_CPU_REF;
 }
+
 void sn_cpu_brand(char *buf, uint32_t cap)
 {
     snprintf(buf, cap, "unknown");
+}
+
+const char *sn_cpu_hypervisor(void)
+{
+    return "";
 }
 #endif
 

@@ -82,6 +82,49 @@ setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out,
     return status;
 }
 
+/* Room for more than is there: what is in it moves to a larger place. */
+static bool file_grow(sn_bytes *room, size_t used, size_t size)
+{
+    uint8_t *data = sn_pages_alloc(size);
+    if (!data)
+        return false;
+    if (used)
+        memcpy(data, room->data, used);
+    sn_bytes_fini(room);
+    *room = (sn_bytes){data, size};
+    return true;
+}
+
+setsuna_status sn_file_read_stream(int fd, const char *name, size_t limit_bytes, sn_bytes *out, setsuna_error *err)
+{
+    enum { FIRST_BYTES = 1 << 16 };
+    sn_bytes room = {NULL, 0};
+    size_t used = 0;
+    setsuna_status status = SETSUNA_OK;
+    for (bool more = true; more && status == SETSUNA_OK;) {
+        if (limit_bytes && used > limit_bytes)
+            status = sn_fail(err, SETSUNA_ELIMIT, name, "more than the limit of %zu bytes", limit_bytes);
+        else if (used == room.size && (used > SIZE_MAX / 2 || !file_grow(&room, used, used ? 2 * used : FIRST_BYTES)))
+            status = sn_fail(err, SETSUNA_ENOMEM, name, "no memory for more than its first %zu bytes", used);
+        if (status != SETSUNA_OK)
+            break;
+        ssize_t n = read(fd, room.data + used, room.size - used);
+        if (n < 0 && errno != EINTR)
+            status = file_fail_errno(err, name, "read");
+        more = n != 0;
+        used += n > 0 ? (size_t)n : 0;
+    }
+    if (status == SETSUNA_OK && used == 0)
+        sn_bytes_fini(&room); /* no bytes are no memory */
+    else if (status == SETSUNA_OK && used < room.size && !file_grow(&room, used, used))
+        status = sn_fail(err, SETSUNA_ENOMEM, name, "no memory for its %zu bytes", used);
+    if (status == SETSUNA_OK)
+        *out = room;
+    else
+        sn_bytes_fini(&room);
+    return status;
+}
+
 /* openat2 keeps a path with ".." inside the folder, but no model needs one: such a name is an attack or a mistake. */
 static bool file_name_has_dotdot(const char *name)
 {

@@ -20,6 +20,10 @@ typedef struct sn_bytes {
  * Returns OK, ENOTFOUND, EIO, ELIMIT, ENOMEM; *out untouched on failure. */
 setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out, setsuna_error *err);
 
+/* As sn_file_read for what comes through a descriptor until its end: a pipe, standard input. `name` stands for it in
+ * messages. The descriptor stays open. Returns OK, EIO, ELIMIT, ENOMEM. */
+setsuna_status sn_file_read_stream(int fd, const char *name, size_t limit_bytes, sn_bytes *out, setsuna_error *err);
+
 /* Opens path for reading; *fd_out is the caller's to close, *st what fstat says of it. limit_bytes as above.
  * Returns OK, ENOTFOUND, EIO (also: not a regular file), ELIMIT. */
 setsuna_status sn_file_open(const char *path, size_t limit_bytes, int *fd_out, struct stat *st, setsuna_error *err);

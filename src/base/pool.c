@@ -1,5 +1,6 @@
 #include "base/pool.h"
 #include "base/clock.h"
+#include "base/cpu.h"
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -41,17 +42,6 @@ typedef struct pool_worker {
     uint32_t part; /* the one it tries first */
 } pool_worker;
 
-static void pool_pause(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb" ::: "memory");
-#else
-    __asm__ volatile("" ::: "memory");
-#endif
-}
-
 /* A busy machine may leave us and the one we wait for a single core; spinning would then keep it from running. Between
  * different cores a yield would only give ours to a stranger, for milliseconds. */
 static void pool_yield_to(const _Atomic int *cpu)
@@ -90,7 +80,7 @@ static bool pool_next(sn_pool *pool, uint32_t seen, uint32_t *region_out)
     for (uint32_t i = 1; (*region_out = atomic_load_explicit(&pool->region, memory_order_acquire)) == seen; i++) {
         if (atomic_load_explicit(&pool->stop, memory_order_relaxed))
             return false;
-        pool_pause();
+        sn_cpu_pause();
         if (i % POOL_LOOKS)
             continue;
         uint64_t now = sn_now_ns();
@@ -182,7 +172,7 @@ static void pool_wait(sn_pool *pool)
 {
     uint64_t since = 0;
     for (uint32_t i = 1; atomic_load_explicit(&pool->left, memory_order_acquire) != 0; i++) {
-        pool_pause();
+        sn_cpu_pause();
         if (i % POOL_LOOKS)
             continue;
         uint64_t now = sn_now_ns();

@@ -9,7 +9,7 @@
 #define SN_ENGINE_ENGINE_H
 
 #include "base/alloc.h"
-#include "base/cpu.h"
+#include "base/precision.h"
 #include "base/status.h"
 #include <setsuna/tensor.h>
 #include <stdbool.h>
@@ -22,6 +22,7 @@ typedef struct sn_model_options {
     const char *engine; /* NULL or "native", "onnxruntime", "auto" (native, else onnxruntime; said in sn_model_note) */
     const char *onnxruntime_library; /* path of libonnxruntime.so; NULL: searched for, see engine/onnxruntime.c */
     int cpu_level;                   /* sn_cpu_level cap; negative: the best this machine has */
+    sn_precision precision;          /* native engine only: EUNSUPPORTED where the CPU level has no such kernels */
     uint32_t n_threads;              /* 0 means 1 */
     size_t memory_limit_bytes;       /* planned memory above this is refused with ELIMIT; 0: 8 GiB */
     bool no_winograd;                /* native engine: convolutions as plain sums only (kernels/conv_winograd.h) */

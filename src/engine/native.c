@@ -56,6 +56,7 @@ static setsuna_status native_open_into(native_model *m, const char *path, const 
     SN_TRY(sn_plan_check(g, NULL, err));
     m->env = (sn_plan_env){.allocator = o->allocator,
                            .cpu = (sn_cpu_level)o->cpu_level,
+                           .precision = o->precision,
                            .n_threads = o->n_threads,
                            .no_winograd = o->no_winograd,
                            .memory_limit_bytes = o->memory_limit_bytes,
@@ -109,6 +110,11 @@ static setsuna_status native_fail_at(setsuna_error *err, setsuna_status status, 
 static setsuna_status native_open(const char *path, const void *data, size_t size, const sn_model_options *o,
                                   sn_model **out, setsuna_error *err)
 {
+    if (!sn_precision_supported(o->precision, (sn_cpu_level)o->cpu_level))
+        return sn_fail(err, SETSUNA_EUNSUPPORTED, "precision",
+                       "level %s has no %s arithmetic; use f32, a CPU with AVX512_BF16, or level ref, which emulates "
+                       "it slowly",
+                       sn_cpu_level_name((sn_cpu_level)o->cpu_level), sn_precision_name(o->precision));
     native_model *m = sn_alloc_zero(o->allocator, sizeof *m);
     if (!m)
         return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");

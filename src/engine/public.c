@@ -29,13 +29,17 @@ static setsuna_status public_options(const setsuna_options *o, sn_model_options 
     out->onnxruntime_library = o->onnxruntime_library;
     out->n_threads = o->n_threads;
     out->memory_limit_bytes = o->memory_limit_bytes;
+    if (o->precision && sn_precision_parse(o->precision, &out->precision) != SETSUNA_OK)
+        return sn_fail(err, SETSUNA_EINVAL, "precision", "'%s' is neither f32 nor bf16", o->precision);
     out->no_winograd = o->no_winograd != 0;
     sn_cpu_level level;
+#define PUBLIC_LEVEL(name, text) " " text
     if (!o->cpu_level)
         return SETSUNA_OK;
     if (sn_cpu_level_parse(o->cpu_level, &level) != SETSUNA_OK)
-        return sn_fail(err, SETSUNA_EINVAL, "cpu_level", "'%s' is none of ref, avx2, avx512, avx512vnni, avx512bf16",
+        return sn_fail(err, SETSUNA_EINVAL, "cpu_level", "'%s' is none of:" SN_CPU_LEVEL_LIST(PUBLIC_LEVEL),
                        o->cpu_level);
+#undef PUBLIC_LEVEL
     out->cpu_level = (int)level;
     return SETSUNA_OK;
 }

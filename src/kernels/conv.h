@@ -136,9 +136,14 @@ typedef void sn_conv_pack_fn(const sn_conv *cv, const sn_conv_weights *from, flo
 /* Applies the activation, scale and shift of s to n sums in place. */
 typedef void sn_conv_finish_fn(const sn_conv_spec *s, float *y, int64_t n);
 
+/* What sn_step.kernel calls them; NULL for those that there are not. */
+typedef struct sn_conv_names {
+    const char *dense, *depthwise, *winograd, *to_blocked, *from_blocked, *join;
+} sn_conv_names;
+
 /* The kernels of a level. */
 typedef struct sn_conv_table {
-    sn_cpu_level level; /* whose tiling limits these are */
+    const sn_conv_names *names;
     sn_conv_limits limits;
     sn_conv_fn *dense;     /* everything that is not depthwise, groups included */
     sn_conv_fn *depthwise; /* group == ic == oc */
@@ -151,9 +156,6 @@ typedef struct sn_conv_table {
 } sn_conv_table;
 
 void sn_conv_table_init(sn_conv_table *t, sn_cpu_level level);
-
-/* Name of the kernel that runs cv, for sn_step.kernel. */
-const char *sn_conv_kernel_name(const sn_conv_table *t, const sn_conv *cv);
 
 /* The activation costs more than storing and loading a sum: worth leaving out of convolutions most of whose lanes mean
  * nothing. */
@@ -185,6 +187,10 @@ size_t sn_conv_scratch_bytes(const sn_conv *cv, uint32_t n_parts);
 static inline sn_conv_fn *sn_conv_kernel(const sn_conv_table *t, const sn_conv *cv)
 {
     return cv->depthwise ? t->depthwise : cv->winograd ? t->winograd : t->dense;
+}
+static inline const char *sn_conv_kernel_name(const sn_conv_table *t, const sn_conv *cv)
+{
+    return cv->depthwise ? t->names->depthwise : cv->winograd ? t->names->winograd : t->names->dense;
 }
 
 /* Elements of the packed forms. */

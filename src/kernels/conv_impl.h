@@ -8,14 +8,20 @@ extern sn_conv_fn sn_conv_dense_ref, sn_conv_depthwise_ref;
 extern sn_conv_reorder_fn sn_conv_to_blocked_ref, sn_conv_from_blocked_ref;
 extern sn_conv_join_fn sn_conv_join_ref;
 extern sn_conv_finish_fn sn_conv_finish_ref;
+
+/* All kernels of a level. */
+#define CONV_DECLARE(suffix)                                                                                           \
+    extern sn_conv_fn sn_conv_dense_##suffix, sn_conv_depthwise_##suffix, sn_conv_winograd_##suffix;                   \
+    extern sn_conv_pack_fn sn_conv_pack_winograd_##suffix;                                                             \
+    extern sn_conv_reorder_fn sn_conv_to_blocked_##suffix, sn_conv_from_blocked_##suffix;                              \
+    extern sn_conv_join_fn sn_conv_join_##suffix;                                                                      \
+    extern sn_conv_finish_fn sn_conv_finish_##suffix;
 #if defined(__x86_64__)
-extern sn_conv_fn sn_conv_dense_avx2, sn_conv_depthwise_avx2, sn_conv_dense_avx512, sn_conv_depthwise_avx512;
-extern sn_conv_fn sn_conv_winograd_avx2, sn_conv_winograd_avx512;
-extern sn_conv_pack_fn sn_conv_pack_winograd_avx2, sn_conv_pack_winograd_avx512;
-extern sn_conv_reorder_fn sn_conv_to_blocked_avx2, sn_conv_from_blocked_avx2;
-extern sn_conv_reorder_fn sn_conv_to_blocked_avx512, sn_conv_from_blocked_avx512;
-extern sn_conv_join_fn sn_conv_join_avx2, sn_conv_join_avx512;
-extern sn_conv_finish_fn sn_conv_finish_avx2, sn_conv_finish_avx512;
+CONV_DECLARE(avx2)
+CONV_DECLARE(avx512)
+#elif defined(__aarch64__)
+CONV_DECLARE(neon)
 #endif
+#undef CONV_DECLARE
 
 #endif

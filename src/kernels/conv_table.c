@@ -1,11 +1,44 @@
 #include "kernels/conv_impl.h"
 
+static const sn_conv_names conv_names_ref = {"sn_conv_dense_ref",      "sn_conv_depthwise_ref",    NULL,
+                                             "sn_conv_to_blocked_ref", "sn_conv_from_blocked_ref", "sn_conv_join_ref"};
+
+/* The names and the table of a level that has all kernels. */
+#define CONV_NAMES(suffix)                                                                                             \
+    static const sn_conv_names conv_names_##suffix = {"sn_conv_dense_" #suffix,        "sn_conv_depthwise_" #suffix,   \
+                                                      "sn_conv_winograd_" #suffix,     "sn_conv_to_blocked_" #suffix,  \
+                                                      "sn_conv_from_blocked_" #suffix, "sn_conv_join_" #suffix};
+#define CONV_LEVEL(suffix, limits_)                                                                                    \
+    (sn_conv_table)                                                                                                    \
+    {                                                                                                                  \
+        .names = &conv_names_##suffix, .limits = limits_, .dense = sn_conv_dense_##suffix,                             \
+        .depthwise = sn_conv_depthwise_##suffix, .winograd = sn_conv_winograd_##suffix,                                \
+        .pack_winograd = sn_conv_pack_winograd_##suffix, .to_blocked = sn_conv_to_blocked_##suffix,                    \
+        .from_blocked = sn_conv_from_blocked_##suffix, .join = sn_conv_join_##suffix,                                  \
+        .finish = sn_conv_finish_##suffix                                                                              \
+    }
+
 /* The reference has no registers to fill; its limits make plans of several bundles and tiles, like the others'. */
 static const sn_conv_limits conv_limits_ref = {.block = 8, .px_max = {8, 6, 4, 0}, .px_depthwise = 8};
+#if defined(__x86_64__)
+CONV_NAMES(avx2)
+CONV_NAMES(avx512)
+/* 16 registers of 8: a tile of p x v takes p * v + v + 1 */
+static const sn_conv_limits conv_limits_avx2 = {
+    .block = 8, .px_max = {10, 6, 4, 0}, .px_depthwise = 12, .winograd = SN_CONV_WINO_FAST};
+/* 32 registers of 16 */
+static const sn_conv_limits conv_limits_avx512 = {
+    .block = 16, .px_max = {14, 14, 9, 6}, .px_depthwise = 14, .winograd = SN_CONV_WINO_FAST};
+#elif defined(__aarch64__)
+CONV_NAMES(neon)
+/* 32 registers of 4, taken in pairs: as 16 of 8 */
+static const sn_conv_limits conv_limits_neon = {
+    .block = 8, .px_max = {10, 6, 4, 0}, .px_depthwise = 12, .winograd = SN_CONV_WINO_FAST};
+#endif
 
 void sn_conv_table_init(sn_conv_table *t, sn_cpu_level level)
 {
-    *t = (sn_conv_table){.level = SN_CPU_REF,
+    *t = (sn_conv_table){.names = &conv_names_ref,
                          .limits = conv_limits_ref,
                          .dense = sn_conv_dense_ref,
                          .depthwise = sn_conv_depthwise_ref,
@@ -14,41 +47,14 @@ void sn_conv_table_init(sn_conv_table *t, sn_cpu_level level)
                          .join = sn_conv_join_ref,
                          .finish = sn_conv_finish_ref};
 #if defined(__x86_64__)
-    if (level >= SN_CPU_AVX2) /* 16 registers of 8: a tile of p x v takes p * v + v + 1 */
-        *t = (sn_conv_table){
-            .level = SN_CPU_AVX2,
-            .limits = {.block = 8, .px_max = {10, 6, 4, 0}, .px_depthwise = 12, .winograd = SN_CONV_WINO_FAST},
-            .dense = sn_conv_dense_avx2,
-            .depthwise = sn_conv_depthwise_avx2,
-            .winograd = sn_conv_winograd_avx2,
-            .pack_winograd = sn_conv_pack_winograd_avx2,
-            .to_blocked = sn_conv_to_blocked_avx2,
-            .from_blocked = sn_conv_from_blocked_avx2,
-            .join = sn_conv_join_avx2,
-            .finish = sn_conv_finish_avx2};
-    if (level >= SN_CPU_AVX512) /* 32 registers of 16 */
-        *t = (sn_conv_table){
-            .level = SN_CPU_AVX512,
-            .limits = {.block = 16, .px_max = {14, 14, 9, 6}, .px_depthwise = 14, .winograd = SN_CONV_WINO_FAST},
-            .dense = sn_conv_dense_avx512,
-            .depthwise = sn_conv_depthwise_avx512,
-            .winograd = sn_conv_winograd_avx512,
-            .pack_winograd = sn_conv_pack_winograd_avx512,
-            .to_blocked = sn_conv_to_blocked_avx512,
-            .from_blocked = sn_conv_from_blocked_avx512,
-            .join = sn_conv_join_avx512,
-            .finish = sn_conv_finish_avx512};
+    if (level >= SN_CPU_AVX2)
+        *t = CONV_LEVEL(avx2, conv_limits_avx2);
+    if (level >= SN_CPU_AVX512)
+        *t = CONV_LEVEL(avx512, conv_limits_avx512);
+#elif defined(__aarch64__)
+    if (level >= SN_CPU_NEON)
+        *t = CONV_LEVEL(neon, conv_limits_neon);
 #else
     (void)level;
 #endif
-}
-
-const char *sn_conv_kernel_name(const sn_conv_table *t, const sn_conv *cv)
-{
-    static const char *const names[][3] = {
-        {"sn_conv_dense_ref", "sn_conv_depthwise_ref", NULL},
-        {"sn_conv_dense_avx2", "sn_conv_depthwise_avx2", "sn_conv_winograd_avx2"},
-        {"sn_conv_dense_avx512", "sn_conv_depthwise_avx512", "sn_conv_winograd_avx512"},
-    };
-    return names[t->level][cv->winograd ? 2 : cv->depthwise];
 }

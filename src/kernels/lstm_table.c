@@ -14,6 +14,9 @@ void sn_lstm_table_init(sn_lstm_table *t, sn_cpu_level level)
         *t = LSTM_LEVEL(avx2);
     if (level >= SN_CPU_AVX512)
         *t = LSTM_LEVEL(avx512);
+#elif defined(__aarch64__)
+    if (level >= SN_CPU_NEON)
+        *t = LSTM_LEVEL(neon);
 #else
     (void)level;
 #endif

@@ -14,6 +14,9 @@ void sn_norm_table_init(sn_norm_table *t, sn_cpu_level level)
         *t = NORM_LEVEL(avx2);
     if (level >= SN_CPU_AVX512)
         *t = NORM_LEVEL(avx512);
+#elif defined(__aarch64__)
+    if (level >= SN_CPU_NEON)
+        *t = NORM_LEVEL(neon);
 #else
     (void)level;
 #endif

@@ -16,6 +16,9 @@ void sn_pool_table_init(sn_pool_table *t, sn_cpu_level level)
         *t = POOL_LEVEL(avx2);
     if (level >= SN_CPU_AVX512)
         *t = POOL_LEVEL(avx512);
+#elif defined(__aarch64__)
+    if (level >= SN_CPU_NEON)
+        *t = POOL_LEVEL(neon);
 #else
     (void)level;
 #endif

@@ -3,15 +3,18 @@
 
 void sn_qdepthwise_table_init(sn_qdepthwise_table *t, sn_cpu_level level)
 {
-    *t = (sn_qdepthwise_table){0};
+    *t = (sn_qdepthwise_table){.format = SN_QDEPTHWISE_I16};
 #define KERNEL(family, entry, min_level, symbol, numerics)                                                             \
     if (SN_CPU_##min_level <= level) {                                                                                 \
         t->entry = symbol;                                                                                             \
         t->entry##_name = #symbol;                                                                                     \
-        t->format = SN_CPU_##min_level >= SN_CPU_AVX512VNNI ? SN_QDEPTHWISE_QUADS : SN_QDEPTHWISE_I16;                 \
     }
 #include "kernels/qdepthwise.inc"
 #undef KERNEL
+#if defined(__x86_64__)
+    if (level >= SN_CPU_AVX512VNNI)
+        t->format = SN_QDEPTHWISE_QUADS;
+#endif
 }
 
 size_t sn_qdepthwise_packed_bytes(const sn_qdepthwise_table *t, const sn_qdepthwise *d)

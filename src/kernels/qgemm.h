@@ -11,7 +11,7 @@
  *     a   rows of k values, k rounded up to a group; what fills the last group may be anything (b has zeros there)
  *     b   [ceil(N / nr)][taps][k / group][nr][group]
  *
- *     group 4, bytes 1    u8 times s8, four products a lane (VNNI)
+ *     group 4, bytes 1    u8 times s8, four products a lane (VNNI, NEON)
  *     group 2, bytes 2    both widened to 16 bits, two products a lane: no level ever saturates between
  *
  * Where bytes is 1 and k a multiple of the group, a is read in place; otherwise it is staged (table->stage).

@@ -10,6 +10,8 @@ static const struct {
     {SN_CPU_AVX2, {6, 16, 2, 2}},
     {SN_CPU_AVX512, {14, 32, 2, 2}},
     {SN_CPU_AVX512VNNI, {14, 32, 4, 1}},
+#elif defined(__aarch64__)
+    {SN_CPU_NEON, {8, 8, 4, 1}},
 #endif
 };
 

@@ -15,6 +15,9 @@ void sn_softmax_table_init(sn_softmax_table *t, sn_cpu_level level)
         *t = SOFTMAX_LEVEL(avx2);
     if (level >= SN_CPU_AVX512)
         *t = SOFTMAX_LEVEL(avx512);
+#elif defined(__aarch64__)
+    if (level >= SN_CPU_NEON)
+        *t = SOFTMAX_LEVEL(neon);
 #else
     (void)level;
 #endif

@@ -7,10 +7,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #ifndef SETSUNA_VERSION
 #error "the build defines SETSUNA_VERSION"
 #endif
@@ -60,17 +56,6 @@ static void passport_choice(char dst[SN_PASSPORT_TEXT_MAX], const char *path)
     passport_set(dst, end ? begin + 1 : "");
 }
 
-static const char *passport_hypervisor(void)
-{
-#if defined(__x86_64__)
-    /* CPUID leaf 1, ECX bit 31: never set by hardware, set by hypervisors (Intel SDM vol. 2A, AMD APM vol. 3). */
-    uint32_t a, b, c, d;
-    if (__get_cpuid(1, &a, &b, &c, &d))
-        return c >> 31 ? "yes" : "no";
-#endif
-    return "";
-}
-
 static uint64_t passport_sysconf(int name)
 {
     long value = sysconf(name);
@@ -102,7 +87,7 @@ void sn_passport_read(sn_passport *out)
         passport_set(out->kernel, "");
         passport_set(out->machine, "");
     }
-    passport_set(out->hypervisor, passport_hypervisor());
+    passport_set(out->hypervisor, sn_cpu_hypervisor());
     passport_file(out->governor, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
     passport_file(out->clock_source, "/sys/devices/system/clocksource/clocksource0/current_clocksource");
     passport_choice(out->huge_pages, "/sys/kernel/mm/transparent_hugepage/enabled");

@@ -124,7 +124,6 @@ static setsuna_status concat_blocked_run(const sn_step *s, sn_run *r)
 
 static setsuna_status concat_blocked_bind(sn_op_ctx *c, sn_step *s)
 {
-    static const char *const names[] = {"sn_conv_join_ref", "sn_conv_join_avx2", "sn_conv_join_avx512"};
     concat_blocked_param *p = sn_op_param(c, sizeof *p);
     setsuna_shape y;
     if (!p)
@@ -132,7 +131,7 @@ static setsuna_status concat_blocked_bind(sn_op_ctx *c, sn_step *s)
     SN_TRY(concat_blocked_plan(c, p, &y));
     s->param = p;
     s->run = concat_blocked_run;
-    s->kernel = names[p->table.level];
+    s->kernel = p->table.names->join;
     s->bytes = 8.0 * (double)p->n * (double)p->channels * (double)p->px;
     s->n_parts = sn_parts_for(c, 0, s->bytes);
     return SETSUNA_OK;

@@ -12,8 +12,8 @@
 #ifndef SN_OPS_OP_H
 #define SN_OPS_OP_H
 
-#include "base/cpu.h"
 #include "base/pool.h"
+#include "base/precision.h"
 #include "graph/graph.h"
 #include "ops/pack_store.h"
 
@@ -55,6 +55,7 @@ struct sn_op_ctx {
     sn_operand in[SN_OP_IN_MAX];
     sn_operand out[SN_OP_OUT_MAX]; /* present is set by the planner; infer sets dtype and shape; bind reads them */
     sn_cpu_level cpu;
+    sn_precision precision;
     uint32_t n_threads; /* threads a step may use */
     bool no_winograd;   /* convolutions as plain sums only */
     sn_arena *arena;    /* plan lifetime: parameters */

@@ -257,7 +257,7 @@ static void qproduct_fill(void *dst, const void *const *source, const void *arg)
             int64_t all = g * opg + o;
             uint32_t sum = (uint32_t)bias[o], zero = 0;
             if (!p->depthwise)
-                zero = b_zero && p->g.rq.b_zero ? (uint32_t)(qproduct_zero(k, &all_of, all) - base) : 0;
+                zero = p->g.rq.b_zero ? (uint32_t)(qproduct_zero(k, &all_of, all) - base) : 0;
             sum = 0u - sum * p->x_zero + zero * p->x_zero * (uint32_t)(ipg * window);
             int32_t b = 0;
             if (all_of.b)

@@ -83,9 +83,6 @@ static setsuna_status reorder_run(const sn_step *s, sn_run *r)
 
 static setsuna_status reorder_bind(sn_op_ctx *c, sn_step *s)
 {
-    static const char *const names[][2] = {{"sn_conv_from_blocked_ref", "sn_conv_to_blocked_ref"},
-                                           {"sn_conv_from_blocked_avx2", "sn_conv_to_blocked_avx2"},
-                                           {"sn_conv_from_blocked_avx512", "sn_conv_to_blocked_avx512"}};
     reorder_param *p = sn_op_param(c, sizeof *p);
     setsuna_shape y;
     sn_conv_table t;
@@ -96,7 +93,7 @@ static setsuna_status reorder_bind(sn_op_ctx *c, sn_step *s)
     p->fn = reorder_is_to(c) ? t.to_blocked : t.from_blocked;
     s->param = p;
     s->run = reorder_run;
-    s->kernel = names[t.level][reorder_is_to(c)];
+    s->kernel = reorder_is_to(c) ? t.names->to_blocked : t.names->from_blocked;
     s->bytes = 8.0 * (double)p->r.n * (double)p->r.c * (double)p->r.px;
     s->n_parts = sn_parts_for(c, 0, s->bytes);
     return SETSUNA_OK;

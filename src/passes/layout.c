@@ -633,7 +633,7 @@ static setsuna_status layout_apply(layout *l, size_t index, const layout_rule *r
 
 static setsuna_status layout_run(sn_graph *g, const sn_pass_ctx *ctx, bool *changed)
 {
-    layout l = {.g = g, .b = sn_cpu_vector_floats(ctx->cpu), .n_value = g->n_value, .changed = changed};
+    layout l = {.g = g, .b = sn_cpu_block(ctx->cpu), .n_value = g->n_value, .changed = changed};
     l.blocked = sn_arena_array(ctx->arena, g->n_value, sizeof *l.blocked);
     l.moved = sn_arena_array(ctx->arena, g->n_value, sizeof *l.moved);
     if (!l.blocked || !l.moved)

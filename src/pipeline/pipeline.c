@@ -3,8 +3,6 @@
 #include "pipeline/pipeline_build.h"
 #include <string.h>
 
-enum { PIPELINE_INPUT_BYTES_MAX = 1 << 30 /* of one input file */ };
-
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 
 struct sn_model_set {
@@ -290,7 +288,7 @@ static void pipeline_input_drop_file(sn_pipeline *p, pipeline_input *in)
 
 setsuna_status sn_pipeline_set_file(sn_pipeline *p, uint32_t i, const char *path, setsuna_error *err)
 {
-    pipeline_input *in;
+    pipeline_input *in = NULL;
     SN_TRY(pipeline_find_input(p, i, SN_PIPE_BYTES, &in, err));
     size_t len = strlen(path) + 1;
     char *copy = sn_alloc(p->allocator, len);
@@ -304,11 +302,13 @@ setsuna_status sn_pipeline_set_file(sn_pipeline *p, uint32_t i, const char *path
     return SETSUNA_OK;
 }
 
-setsuna_status sn_pipeline_set_bytes(sn_pipeline *p, uint32_t i, const void *data, size_t size, setsuna_error *err)
+setsuna_status sn_pipeline_set_bytes(sn_pipeline *p, uint32_t i, const char *name, const void *data, size_t size,
+                                     setsuna_error *err)
 {
-    pipeline_input *in;
+    pipeline_input *in = NULL;
     SN_TRY(pipeline_find_input(p, i, SN_PIPE_BYTES, &in, err));
     pipeline_input_drop_file(p, in);
+    in->slot->bytes.source = name;
     in->slot->bytes.data = data;
     in->slot->bytes.size = size;
     in->given = true;
@@ -317,7 +317,7 @@ setsuna_status sn_pipeline_set_bytes(sn_pipeline *p, uint32_t i, const void *dat
 
 setsuna_status sn_pipeline_set_tensor(sn_pipeline *p, uint32_t i, const setsuna_tensor *t, setsuna_error *err)
 {
-    pipeline_input *in;
+    pipeline_input *in = NULL;
     SN_TRY(pipeline_find_input(p, i, SN_PIPE_TENSOR, &in, err));
     sn_pipe_slot_tensor_borrow(in->slot, t);
     in->given = true;
@@ -335,7 +335,7 @@ static setsuna_status pipeline_acquire(sn_pipeline *p, setsuna_error *err)
         if (!in->path)
             continue;
         sn_bytes fresh;
-        SN_TRY(sn_file_read(in->path, PIPELINE_INPUT_BYTES_MAX, &fresh, err));
+        SN_TRY(sn_file_read(in->path, SN_PIPE_INPUT_BYTES_MAX, &fresh, err));
         sn_bytes_fini(&in->file);
         in->file = fresh;
         in->slot->bytes.data = fresh.data;

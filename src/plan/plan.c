@@ -149,7 +149,11 @@ static setsuna_status plan_passes(sn_build *b)
         sn_arena *scratch = sn_arena_create(b->env->allocator);
         if (!scratch)
             return SETSUNA_ENOMEM;
-        sn_pass_ctx ctx = {.cpu = b->env->cpu, .arena = scratch, .err = b->err};
+        sn_pass_ctx ctx = {.cpu = b->env->cpu,
+                           .precision = b->env->precision,
+                           .no_winograd = b->env->no_winograd,
+                           .arena = scratch,
+                           .err = b->err};
         bool changed = false;
         setsuna_status status = (*p)->run(b->graph, &ctx, &changed);
         sn_arena_destroy(scratch);

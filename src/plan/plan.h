@@ -33,6 +33,7 @@ typedef struct sn_module sn_module;
 typedef struct sn_plan_env {
     const sn_allocator *allocator;
     sn_cpu_level cpu;
+    sn_precision precision; /* supported at this level */
     uint32_t n_threads;
     bool no_winograd;          /* convolutions as plain sums only */
     size_t memory_limit_bytes; /* planned memory of one plan above this: ELIMIT */

@@ -25,6 +25,7 @@ void sn_build_ctx(sn_build *b, const sn_node *n, const sn_op *op, sn_pack_store 
         c->out[i] = (sn_operand){true, v->dtype, v->shape, NULL, SETSUNA_DTYPE_NONE};
     }
     c->cpu = b->env->cpu;
+    c->precision = b->env->precision;
     c->n_threads = b->env->n_threads;
     c->no_winograd = b->env->no_winograd;
     c->arena = b->arena;

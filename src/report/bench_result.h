@@ -6,6 +6,7 @@
 #include "report/interval_report.h"
 #include "report/json.h"
 #include "report/schedule_report.h"
+#include "report/output_error.h"
 #include "report/sha256.h"
 #include "report/step_report.h"
 #include <setsuna/tensor.h>
@@ -16,6 +17,8 @@ typedef struct sn_bench_output {
     setsuna_dtype dtype;
     setsuna_shape shape;
     char sha256[SN_SHA256_TEXT_MAX]; /* of its bytes in memory order: sn_sha256_text */
+    bool has_error;                  /* it was compared with f32 */
+    sn_output_error error;
 } sn_bench_output;
 
 /* All pointers are borrowed. Texts from files need not be UTF-8. */
@@ -25,6 +28,7 @@ typedef struct sn_bench_result {
     const char *engine;  /* sn_model_engine */
     uint32_t threads;
     const char *cpu_level; /* that the kernels were chosen for */
+    const char *precision; /* of products */
     double throughput_per_s;
     uint64_t load_ns;        /* file to ready session */
     uint64_t first_ns;       /* the first prediction after it, warm-up included in none of the other figures */

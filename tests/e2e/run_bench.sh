@@ -100,6 +100,17 @@ proto = open(sys.argv[1] + "/test_data_set_0/output_0.pb", "rb").read()
 want = np.frombuffer(proto[proto.index(b"J", 4):][-got.nbytes:], dtype=got.dtype)  # raw_data comes last
 sys.exit(not np.allclose(got.ravel(), want, rtol=1e-3, atol=1e-7))
 PY
+# bf16: emulated by the reference, so that any machine can; the error against f32 is there and small, but not zero.
+"$setsuna" bench $cases/test_conv_with_strides_padding/model.onnx --cpu ref --precision bf16 --runs 5 --json >bf16.json ||
+    fail "bench --precision bf16"
+$validate "$source/docs/bench.schema.json" <bf16.json || fail "bench --precision bf16 --json does not follow its schema"
+"$setsuna" bench $cases/test_matmul_2d/model.onnx --cpu ref --precision bf16 --runs 5 --json >matmul.json &&
+    grep -q '"precision": "bf16"' matmul.json || fail "bench --precision bf16 of a product"
+"$setsuna" bench $cases/test_relu/model.onnx --cpu ref --precision bf16 --runs 5 >bf16.txt
+grep -q '^error against f32' bf16.txt && grep -q ' max 0, 0 of the largest' bf16.txt || fail "Relu is the same in bf16"
+"$setsuna" bench $cases/test_qlinearconv/model.onnx --cpu ref --precision bf16 --runs 5 >quantised.txt
+grep -q ' max 0, 0 of the largest' quantised.txt || fail "what is quantised is the same with bf16"
+
 # An output read back as an input.
 "$setsuna" run $cases/test_relu/model.onnx --shape x=3,4,5 --output-dir out >/dev/null || fail "run with --shape"
 "$setsuna" run $cases/test_relu/model.onnx --input x=out/y.npy --output-dir out2 >/dev/null || fail "run with .npy"
@@ -121,6 +132,13 @@ done
 refuse 2 'which model or pipeline' "$setsuna" run
 refuse 2 'unknown option' "$setsuna" bench $cases/test_relu/model.onnx --nonsense
 refuse 2 'no level "avx9"' "$setsuna" bench $cases/test_relu/model.onnx --cpu avx9
+refuse 2 'neither f32 nor bf16' "$setsuna" run $cases/test_relu/model.onnx --precision f16
+case $(uname -m) in
+aarch64) level=neon ;;
+*) level=avx2 ;;
+esac
+refuse 1 "level $level has no bf16 arithmetic" "$setsuna" run $cases/test_relu/model.onnx --precision bf16 --cpu $level
+refuse 1 "for the native engine" "$setsuna" run $cases/test_relu/model.onnx --precision bf16 --engine onnxruntime
 refuse 1 'not an engine' "$setsuna" bench $cases/test_relu/model.onnx --engine tensorflow
 refuse 1 'no input "nonsense"' "$setsuna" bench $cases/test_relu/model.onnx --shape nonsense=1
 refuse 1 'is not a shape' "$setsuna" bench $cases/test_relu/model.onnx --shape x=1,two
@@ -141,6 +159,22 @@ refuse 1 'bad.yaml:6' "$setsuna" run bad.yaml page.png
 head -c 200 out/y.npy >cut.npy
 refuse 1 'cut.npy' "$setsuna" run $cases/test_relu/model.onnx --input x=cut.npy
 refuse 1 'test_if_seq/model.onnx' "$setsuna" run $cases/test_if_seq/model.onnx
+
+# ---- standard input ----
+cat >small.yaml <<'END'
+setsuna: 1
+name: small
+inputs: {picture: bytes}
+steps:
+  - decode: {from: picture, to: photo}
+  - resize: {from: photo, to: small, fit: stretch, width: 8, height: 8}
+  - normalise: {from: small, to: x, mean: 0.5, std: 0.5}
+outputs: [x]
+END
+cat "$source/examples/page.png" | "$setsuna" run small.yaml - --output-dir piped >/dev/null || fail "a picture in a pipe"
+"$setsuna" run small.yaml "$source/examples/page.png" --output-dir named >/dev/null || fail "a picture in a file"
+cmp piped/x.npy named/x.npy || fail "a picture in a pipe is not the one in a file"
+refuse 1 '^setsuna: standard input: not a JPEG' "$setsuna" run small.yaml - </dev/null
 
 # ---- nowhere to write ----
 refuse 1 'cannot make the folder' "$setsuna" run $cases/test_relu/model.onnx --output-dir /proc/nowhere

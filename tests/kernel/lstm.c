@@ -88,7 +88,7 @@ static void lstm_check_blend(parity *t, const sn_lstm_table *table, int64_t n)
 int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_lstm", 200, argc, argv);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
         sn_lstm_table table;
         sn_lstm_table_init(&table, level);

@@ -74,7 +74,7 @@ static void norm_check_affine(parity *t, const sn_norm_table *table, int64_t n)
 int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_norm", 300, argc, argv);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
         sn_norm_table table;
         sn_norm_table_init(&table, level);

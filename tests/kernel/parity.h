@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/half.h"
+#include "levels.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -57,11 +58,12 @@ static inline parity parity_begin(const char *program, int64_t repeat, int argc,
     return t;
 }
 
-/* The family has no kernels of its own above `level`. */
-static inline void parity_cap(parity *t, sn_cpu_level level)
+/* For families whose levels above the last with f32 kernels have the same ones. */
+static inline void parity_cap_f32(parity *t)
 {
-    t->lowest = t->lowest < level ? t->lowest : level;
-    t->highest = t->highest < level ? t->highest : level;
+    sn_cpu_level most = levels_highest_f32();
+    t->lowest = t->lowest < most ? t->lowest : most;
+    t->highest = t->highest < most ? t->highest : most;
 }
 
 static inline bool parity_wants(const parity *t, const char *kernel)

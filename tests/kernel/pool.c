@@ -165,7 +165,7 @@ static void pool_check_global(parity *t, int64_t n)
 int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_pool", 600, argc, argv);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     for (int64_t i = 0; i < t.repeat; i++) {
         pool_check(&t);
         pool_check_global(&t, i < 40 ? i : parity_between(&t, 0, 300));

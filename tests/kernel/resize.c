@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 {
     static resize_case q;
     parity t = parity_begin("kernel_resize", 200, argc, argv);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     for (int64_t i = 0; i < t.repeat; i++) {
         resize_check(&t, &q);
         resize_check_pick(&t, i < 40 ? i : parity_between(&t, 0, 200));

@@ -42,7 +42,7 @@ static void roofline_read(parity *t, const sn_roofline_table *table)
 int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_roofline", 20, argc, argv);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     sn_roofline_table ref, table;
     sn_roofline_table_init(&ref, SN_CPU_REF);
     for (int64_t i = 0; i < t.repeat; i++)

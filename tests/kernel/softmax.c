@@ -63,7 +63,7 @@ static void softmax_special(parity *t, const sn_softmax_table *table)
 int main(int argc, char **argv)
 {
     parity t = parity_begin("kernel_softmax", 200, argc, argv);
-    parity_cap(&t, SN_CPU_AVX512);
+    parity_cap_f32(&t);
     for (sn_cpu_level level = t.lowest; level <= t.highest; level++) {
         sn_softmax_table table;
         sn_softmax_table_init(&table, level);

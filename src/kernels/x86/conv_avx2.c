@@ -50,5 +50,5 @@ static inline V v_move(V to, V from, VL way)
     L(1) L(2) L(3) L(4) L(5) L(6) L(7) L(8) L(9) L(10) L(11) L(12)
 /* clang-format on */
 
-#include "kernels/x86/conv_simd.inc"
-#include "kernels/x86/conv_winograd.inc"
+#include "kernels/simd/conv_simd.inc"
+#include "kernels/simd/conv_winograd.inc"

@@ -2,4 +2,4 @@
 #include "kernels/x86/vmath_avx2.h"
 
 #define EW_NAME(op) sn_ew_##op##_f32_avx2
-#include "kernels/x86/elementwise_vec.inc"
+#include "kernels/simd/elementwise_simd.inc"

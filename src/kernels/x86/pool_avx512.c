@@ -4,4 +4,4 @@
 #include "kernels/x86/vmath_avx512.h"
 
 #define POOL_REF(base) sn_pool_f32_##base##_ref
-#include "kernels/x86/pool_block.inc"
+#include "kernels/simd/pool_block.inc"

@@ -4,6 +4,7 @@
 #define SN_KERNELS_X86_VMATH_AVX2_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SN_V(name) sn_##name##_ps256
@@ -36,6 +37,17 @@ static inline __m256 sn_load_n_ps256(const float *x, int64_t n)
 static inline void sn_store_n_ps256(float *y, __m256 v, int64_t n)
 {
     _mm256_maskstore_ps(y, sn_first_ps256(n), v);
+}
+/* The others load as `fill`. */
+static inline __m256 sn_load_or_ps256(const float *x, int64_t n, float fill)
+{
+    __m256i first = sn_first_ps256(n);
+    return _mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(x, first), _mm256_castsi256_ps(first));
+}
+/* v with 0 in all lanes but the first n. */
+static inline __m256 sn_keep_n_ps256(__m256 v, int64_t n)
+{
+    return _mm256_and_ps(v, _mm256_castsi256_ps(sn_first_ps256(n)));
 }
 
 static inline __m256 sn_add_ps256(__m256 a, __m256 b)
@@ -72,6 +84,27 @@ static inline __m256 sn_max_ps256(__m256 a, __m256 b)
 {
     return _mm256_max_ps(a, b);
 }
+
+/* Over all lanes; the greatest and least of lanes without NaN. */
+static inline float sn_lane_sum_ps256(__m256 v)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+static inline float sn_lane_max_ps256(__m256 v)
+{
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+static inline float sn_lane_min_ps256(__m256 v)
+{
+    __m128 s = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_min_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_min_ss(s, _mm_movehdup_ps(s)));
+}
+
 static inline __m256 sn_sqrt_ps256(__m256 a)
 {
     return _mm256_sqrt_ps(a);
@@ -117,6 +150,20 @@ static inline __m256 sn_select_ps256(__m256 m, __m256 a, __m256 b)
     return _mm256_blendv_ps(b, a, m);
 }
 
+/* No lane; the lanes of either; whether there is one. */
+static inline __m256 sn_no_lane_ps256(void)
+{
+    return _mm256_setzero_ps();
+}
+static inline __m256 sn_either_ps256(__m256 a, __m256 b)
+{
+    return _mm256_or_ps(a, b);
+}
+static inline bool sn_any_lane_ps256(__m256 m)
+{
+    return _mm256_movemask_ps(m) != 0;
+}
+
 static inline __m256 sn_pow2_of_int_ps256(__m256i n)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
@@ -151,6 +198,6 @@ static inline __m256 sn_mantissa_ps256(__m256 x)
     return _mm256_or_ps(fraction, _mm256_set1_ps(1.0f));
 }
 
-#include "kernels/x86/vmath.inc"
+#include "kernels/simd/vmath.inc"
 
 #endif

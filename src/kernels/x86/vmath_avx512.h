@@ -4,6 +4,7 @@
 #define SN_KERNELS_X86_VMATH_AVX512_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SN_V(name) sn_##name##_ps512
@@ -36,6 +37,16 @@ static inline __m512 sn_load_n_ps512(const float *x, int64_t n)
 static inline void sn_store_n_ps512(float *y, __m512 v, int64_t n)
 {
     _mm512_mask_storeu_ps(y, sn_first_ps512(n), v);
+}
+/* The others load as `fill`. */
+static inline __m512 sn_load_or_ps512(const float *x, int64_t n, float fill)
+{
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), sn_first_ps512(n), x);
+}
+/* v with 0 in all lanes but the first n. */
+static inline __m512 sn_keep_n_ps512(__m512 v, int64_t n)
+{
+    return _mm512_maskz_mov_ps(sn_first_ps512(n), v);
 }
 
 static inline __m512 sn_add_ps512(__m512 a, __m512 b)
@@ -72,6 +83,21 @@ static inline __m512 sn_max_ps512(__m512 a, __m512 b)
 {
     return _mm512_max_ps(a, b);
 }
+
+/* Over all lanes; the greatest and least of lanes without NaN. */
+static inline float sn_lane_sum_ps512(__m512 v)
+{
+    return _mm512_reduce_add_ps(v);
+}
+static inline float sn_lane_max_ps512(__m512 v)
+{
+    return _mm512_reduce_max_ps(v);
+}
+static inline float sn_lane_min_ps512(__m512 v)
+{
+    return _mm512_reduce_min_ps(v);
+}
+
 static inline __m512 sn_sqrt_ps512(__m512 a)
 {
     return _mm512_sqrt_ps(a);
@@ -117,6 +143,20 @@ static inline __m512 sn_select_ps512(__mmask16 m, __m512 a, __m512 b)
     return _mm512_mask_blend_ps(m, b, a);
 }
 
+/* No lane; the lanes of either; whether there is one. */
+static inline __mmask16 sn_no_lane_ps512(void)
+{
+    return 0;
+}
+static inline __mmask16 sn_either_ps512(__mmask16 a, __mmask16 b)
+{
+    return (__mmask16)(a | b);
+}
+static inline bool sn_any_lane_ps512(__mmask16 m)
+{
+    return m != 0;
+}
+
 /* 2^n for integers n in [-126, 127]. */
 static inline __m512 sn_pow2_ps512(__m512 n)
 {
@@ -137,6 +177,6 @@ static inline __m512 sn_mantissa_ps512(__m512 x)
     return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero);
 }
 
-#include "kernels/x86/vmath.inc"
+#include "kernels/simd/vmath.inc"
 
 #endif

@@ -12,10 +12,10 @@ static void test_names_round_trip(void **state)
         assert_int_equal(sn_cpu_level_parse(sn_cpu_level_name((sn_cpu_level)i), &level), SETSUNA_OK);
         assert_int_equal(level, i);
     }
-    sn_cpu_level level = SN_CPU_AVX2;
+    sn_cpu_level level = SN_CPU_REF;
     assert_int_equal(sn_cpu_level_parse("avx", &level), SETSUNA_ENOTFOUND);
     assert_int_equal(sn_cpu_level_parse("", &level), SETSUNA_ENOTFOUND);
-    assert_int_equal(level, SN_CPU_AVX2);
+    assert_int_equal(level, SN_CPU_REF);
     assert_string_equal(sn_cpu_level_name(SN_CPU_LEVELS), "?");
     assert_string_equal(sn_cpu_level_name((sn_cpu_level)-1), "?");
 }
@@ -25,24 +25,33 @@ static void test_detect_agrees_with_kernel(void **state)
 {
     (void)state;
 #if defined(__x86_64__)
+    const char *title = "flags";
     static const char *const needs[SN_CPU_LEVELS] = {
         [SN_CPU_REF] = "",
         [SN_CPU_AVX2] = " avx2 fma f16c bmi2",
         [SN_CPU_AVX512] = " avx512f avx512bw avx512dq avx512vl",
-        [SN_CPU_AVX512VNNI] = " avx512_vnni",
+        [SN_CPU_AVX512VNNI] = " avx512_vnni avx512vbmi",
         [SN_CPU_AVX512BF16] = " avx512_bf16",
     };
+#elif defined(__aarch64__)
+    const char *title = "Features";
+    static const char *const needs[SN_CPU_LEVELS] = {
+        [SN_CPU_REF] = "", [SN_CPU_NEON] = " asimd", [SN_CPU_NEONDOT] = " asimddp"};
+#else
+    const char *title = "nothing";
+    static const char *const needs[SN_CPU_LEVELS] = {""};
+#endif
     FILE *f = fopen("/proc/cpuinfo", "r");
     char line[16384] = "";
-    while (f && fgets(line, sizeof line, f) && strncmp(line, "flags", 5) != 0)
+    while (f && fgets(line, sizeof line, f) && strncmp(line, title, strlen(title)) != 0)
         continue;
     if (f)
         fclose(f);
-    if (strncmp(line, "flags", 5) != 0)
-        skip();
+    if (strncmp(line, title, strlen(title)) != 0)
+        skip(); /* an emulator shows the host's */
     line[strcspn(line, "\n")] = ' ';
     int want = SN_CPU_REF;
-    for (int level = SN_CPU_AVX2; level < SN_CPU_LEVELS && want == level - 1; level++) {
+    for (int level = SN_CPU_REF + 1; level < SN_CPU_LEVELS && want == level - 1; level++) {
         bool has = true;
         char list[128], word[40];
         snprintf(list, sizeof list, "%s", needs[level]);
@@ -54,9 +63,6 @@ static void test_detect_agrees_with_kernel(void **state)
             want = level;
     }
     assert_string_equal(sn_cpu_level_name(sn_cpu_detect()), sn_cpu_level_name((sn_cpu_level)want));
-#else
-    assert_int_equal(sn_cpu_detect(), SN_CPU_REF);
-#endif
 }
 
 static void test_brand_and_count(void **state)

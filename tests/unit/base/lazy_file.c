@@ -90,6 +90,7 @@ static void test_bytes_are_all_there(void **state)
 static void test_failures(void **state)
 {
     (void)state;
+    unit_need_openat2();
     sn_lazy_file f;
     assert_int_equal(sn_lazy_file_open("none", 0, &f, NULL), SETSUNA_ENOTFOUND);
     sn_lazy_file_fini(&f); /* closes nothing */

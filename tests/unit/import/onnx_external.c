@@ -79,6 +79,7 @@ static const sn_onnx_options in_folder = {.dir = "model"};
 static void test_files_are_opened_once(void **state)
 {
     (void)state;
+    unit_need_openat2();
     pb_write g = onnx_graph("main", "", "a,b,c,d");
     pb_message(&g, 5, external("a", "weights.bin", NULL, NULL, 16));
     pb_message(&g, 5, external("b", "weights.bin", "64", "32", 32));
@@ -103,6 +104,7 @@ static void test_files_are_opened_once(void **state)
 static void test_large_data_stays_in_the_file(void **state)
 {
     (void)state;
+    unit_need_openat2();
     enum { N = SN_ONNX_HOLE_BYTES + 1 };
     write_file("model/large.bin", N + 1);
     pb_write g = onnx_graph("main", "", "a,y");
@@ -130,6 +132,7 @@ static void test_large_data_stays_in_the_file(void **state)
 static void test_paths_that_are_refused(void **state)
 {
     (void)state;
+    unit_need_openat2();
     static const struct {
         const char *location;
         setsuna_status status;
@@ -172,6 +175,7 @@ static void test_paths_that_are_refused(void **state)
 static void test_ranges_that_are_refused(void **state)
 {
     (void)state;
+    unit_need_openat2();
     static const struct {
         const char *offset, *length;
         int64_t n;

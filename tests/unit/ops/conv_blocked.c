@@ -9,7 +9,7 @@ static const float zeros[1 << 14];
 static void open_conv(op_rig *r, int64_t c, int64_t m)
 {
     op_rig_open(r, "setsuna.Conv", 1);
-    setsuna_shape x = {5, {2, 1, 5, 6, sn_cpu_vector_floats(r->cpu)}}, w = {4, {m, c, 3, 3}};
+    setsuna_shape x = {5, {2, 1, 5, 6, sn_cpu_block(r->cpu)}}, w = {4, {m, c, 3, 3}};
     op_rig_in(r, SETSUNA_F32, x, zeros);
     op_rig_const(r, SETSUNA_F32, w, zeros);
 }
@@ -27,9 +27,9 @@ static void test_accepts(void **state)
     (void)state;
     op_rig r;
     open_conv(&r, 5, 7);
-    op_rig_int(&r, "block", sn_cpu_vector_floats(r.cpu));
+    op_rig_int(&r, "block", sn_cpu_block(r.cpu));
     assert_int_equal(op_rig_run(&r), SETSUNA_OK);
-    setsuna_shape want = {5, {2, 1, 3, 4, sn_cpu_vector_floats(r.cpu)}};
+    setsuna_shape want = {5, {2, 1, 3, 4, sn_cpu_block(r.cpu)}};
     assert_true(sn_shape_equal(&r.out[0].shape, &want));
     op_rig_close(&r);
 }
@@ -138,12 +138,12 @@ static void test_reorders(void **state)
     assert_infer(&r, SETSUNA_ESHAPE);
     op_rig_open(&r, "setsuna.ToBlocked", 1);
     op_rig_in(&r, SETSUNA_F32, sn_shape(1, 3), zeros);
-    op_rig_int(&r, "block", sn_cpu_vector_floats(r.cpu));
+    op_rig_int(&r, "block", sn_cpu_block(r.cpu));
     assert_infer(&r, SETSUNA_ESHAPE);
     static const int64_t channels[] = {-1, 0, 100, INT64_MAX};
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
         op_rig_open(&r, "setsuna.FromBlocked", 1);
-        op_rig_in(&r, SETSUNA_F32, sn_shape(4, 1, 2, 5, (int)sn_cpu_vector_floats(r.cpu)), zeros);
+        op_rig_in(&r, SETSUNA_F32, sn_shape(4, 1, 2, 5, (int)sn_cpu_block(r.cpu)), zeros);
         op_rig_int(&r, "channels", channels[i]);
         assert_infer(&r, SETSUNA_ESHAPE);
     }
@@ -156,7 +156,7 @@ static void test_concat_refuses(void **state)
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
         op_rig r;
         op_rig_open(&r, "setsuna.Concat", 1);
-        setsuna_shape x = {4, {1, 1, 6, sn_cpu_vector_floats(r.cpu)}};
+        setsuna_shape x = {4, {1, 1, 6, sn_cpu_block(r.cpu)}};
         op_rig_in(&r, SETSUNA_F32, x, zeros);
         op_rig_in(&r, SETSUNA_F32, x, zeros);
         op_rig_ints(&r, "channels", 2, channels[i]);
@@ -164,7 +164,7 @@ static void test_concat_refuses(void **state)
     }
     op_rig r;
     op_rig_open(&r, "setsuna.Concat", 1);
-    op_rig_in(&r, SETSUNA_F32, (setsuna_shape){4, {1, 1, 6, sn_cpu_vector_floats(r.cpu)}}, zeros);
+    op_rig_in(&r, SETSUNA_F32, (setsuna_shape){4, {1, 1, 6, sn_cpu_block(r.cpu)}}, zeros);
     op_rig_ints(&r, "channels", 2, (int64_t[]){3, 3});
     assert_infer(&r, SETSUNA_EMODEL);
 }

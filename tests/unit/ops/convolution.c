@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const sn_cpu_level levels[] = {SN_CPU_REF, SN_CPU_AVX2, SN_CPU_AVX512};
-
 static int64_t between(uint64_t *seed, int64_t lo, int64_t hi)
 {
     return lo + (int64_t)(op_rig_random(seed) % (uint64_t)(hi - lo + 1));
@@ -57,7 +55,7 @@ static void test_conv(void **state)
     for (int i = 0; i < 400; i++) {
         conv_case q = conv_random(&seed);
         twin t;
-        twin_open(&t, "Conv", 11, (uint64_t)i, levels[i % 3], (uint32_t)between(&seed, 1, 3));
+        twin_open(&t, "Conv", 11, (uint64_t)i, op_rig_level(i), (uint32_t)between(&seed, 1, 3));
         twin_noise(&t, conv_shape(&q, q.batch, q.group * q.in_per_group, q.in), TWIN_INPUT);
         twin_noise(&t, conv_shape(&q, q.group * q.out_per_group, q.in_per_group, q.kernel),
                    i % 4 ? TWIN_CONST : TWIN_INPUT);
@@ -74,7 +72,7 @@ static void test_conv_of_many_channels(void **state)
     (void)state;
     for (int i = 0; i < 12; i++) {
         twin t;
-        twin_open(&t, "Conv", 11, (uint64_t)i, levels[i % 3], 2);
+        twin_open(&t, "Conv", 11, (uint64_t)i, op_rig_level(i), 2);
         twin_noise(&t, sn_shape(3, 1, 512, i < 6 ? 40 : 3), TWIN_INPUT);
         twin_noise(&t, sn_shape(3, 33, 512, 1), i % 2 ? TWIN_CONST : TWIN_INPUT);
         twin_check(&t, 3e-5);
@@ -93,7 +91,7 @@ static void test_conv_transpose(void **state)
             q.pads[q.dims + d] = 0;
             q.in[d] = between(&seed, 2, q.dims == 1 ? 70 : 6);
         }
-        twin_open(&t, "ConvTranspose", 11, (uint64_t)i, levels[i % 3], (uint32_t)between(&seed, 1, 3));
+        twin_open(&t, "ConvTranspose", 11, (uint64_t)i, op_rig_level(i), (uint32_t)between(&seed, 1, 3));
         twin_noise(&t, conv_shape(&q, q.batch, q.group * q.in_per_group, q.in), TWIN_INPUT);
         twin_noise(&t, conv_shape(&q, q.group * q.in_per_group, q.out_per_group, q.kernel),
                    i % 4 ? TWIN_CONST : TWIN_INPUT);

@@ -3,8 +3,6 @@
 #include "unit/unit.h"
 #include <math.h>
 
-static const sn_cpu_level levels[] = {SN_CPU_REF, SN_CPU_AVX2, SN_CPU_AVX512};
-
 static void test_softmax(void **state)
 {
     (void)state;
@@ -15,7 +13,7 @@ static void test_softmax(void **state)
         int opset = i % 2 ? 13 : 11;
         if (axis == 3 && opset == 13)
             axis = 2;
-        twin_open(&t, ops[i % 3], opset, (uint64_t)i, levels[i / 2 % 3], (uint32_t)(1 + i % 3));
+        twin_open(&t, ops[i % 3], opset, (uint64_t)i, op_rig_level(i / 2), (uint32_t)(1 + i % 3));
         twin_noise_scaled(&t, sn_shape(3, 1 + i % 4, 1 + i % 9, 1 + i % 23), TWIN_INPUT, 5);
         TWIN_EACH(&t, op_rig_int(r, "axis", axis));
         twin_check(&t, 2e-6);
@@ -45,7 +43,7 @@ static void test_layer(void **state)
                                     sn_shape(0)};
     for (int i = 0; i < 60; i++) {
         twin t;
-        twin_open(&t, "LayerNormalization", 17, (uint64_t)i, levels[i % 3], (uint32_t)(1 + i % 2));
+        twin_open(&t, "LayerNormalization", 17, (uint64_t)i, op_rig_level(i), (uint32_t)(1 + i % 2));
         TWIN_EACH(&t, r->n_out = 3);
         twin_noise(&t, sn_shape(3, 4, 5, 37), TWIN_INPUT);
         twin_noise(&t, scales[i % 5], TWIN_INPUT);
@@ -63,7 +61,7 @@ static void test_instance_and_group(void **state)
         static const char *const ops[] = {"InstanceNormalization", "GroupNormalization", "GroupNormalization"};
         int opset = i % 3 == 0 ? 6 : i % 3 == 1 ? 18 : 21, channels = 6, groups = 3;
         twin t;
-        twin_open(&t, ops[i % 3], opset, (uint64_t)i, levels[i / 3 % 3], (uint32_t)(1 + i % 2));
+        twin_open(&t, ops[i % 3], opset, (uint64_t)i, op_rig_level(i / 3), (uint32_t)(1 + i % 2));
         twin_noise(&t, sn_shape(4, 2, channels, 3, 1 + i), TWIN_INPUT);
         for (int k = 0; k < 2; k++)
             twin_noise(&t, sn_shape(1, opset == 18 ? groups : channels), TWIN_INPUT);
@@ -83,7 +81,7 @@ static void test_batch(void **state)
         float var[35];
         for (int k = 0; k < 35; k++)
             var[k] = 0.5f + (float)k / 35;
-        twin_open(&t, "BatchNormalization", opset, (uint64_t)i, levels[i / 3 % 3], (uint32_t)(1 + i % 2));
+        twin_open(&t, "BatchNormalization", opset, (uint64_t)i, op_rig_level(i / 3), (uint32_t)(1 + i % 2));
         TWIN_EACH(&t, r->n_out = training && spatial ? opset == 15 ? 3 : 5 : 1);
         twin_noise(&t, sn_shape(3, 4, 5, 7), TWIN_INPUT);
         for (int k = 0; k < 3; k++)

@@ -25,6 +25,7 @@ typedef struct op_rig {
     sn_pack_store *store;
     sn_pool *pool;
     sn_cpu_level cpu;
+    sn_precision precision;
     uint32_t n_threads, n_in, n_out;
     setsuna_tensor in[OP_RIG_IN];
     bool present[OP_RIG_IN];
@@ -62,5 +63,11 @@ double op_rig_get(const setsuna_tensor *t, int64_t i);
 
 /* Deterministic noise. */
 uint64_t op_rig_random(uint64_t *state);
+
+/* The levels of this CPU, one after the other. */
+static inline sn_cpu_level op_rig_level(int i)
+{
+    return (sn_cpu_level)(i % ((int)sn_cpu_detect() + 1));
+}
 
 #endif

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const sn_cpu_level levels[] = {SN_CPU_REF, SN_CPU_AVX2, SN_CPU_AVX512};
-
 static int64_t between(uint64_t *seed, int64_t lo, int64_t hi)
 {
     return lo + (int64_t)(op_rig_random(seed) % (uint64_t)(hi - lo + 1));
@@ -53,7 +51,7 @@ static void test_pools(void **state)
         setsuna_shape x = {2 + q.dims, {between(&seed, 1, 2), between(&seed, 1, 5)}};
         memcpy(x.dim + 2, q.in, (size_t)q.dims * sizeof q.in[0]);
         twin t;
-        twin_open(&t, average ? "AveragePool" : "MaxPool", 19, (uint64_t)i, levels[i % 3],
+        twin_open(&t, average ? "AveragePool" : "MaxPool", 19, (uint64_t)i, op_rig_level(i),
                   (uint32_t)between(&seed, 1, 3));
         twin_noise(&t, x, TWIN_INPUT);
         TWIN_EACH(&t, pool_attrs(r, &q, average));
@@ -113,10 +111,10 @@ static void test_blocked(void **state)
     for (int i = 0; i < 60; i++) {
         pool_case q = pool_random(&seed, 2);
         int b = blocks[i % 3], channels = (int)between(&seed, 1, 40);
-        check_blocked("MaxPool", "setsuna.MaxPool", b, channels, &q, levels[i % 3]);
-        check_blocked("AveragePool", "setsuna.AveragePool", b, channels, &q, levels[i % 3]);
-        check_blocked("GlobalAveragePool", "setsuna.GlobalAveragePool", b, channels, &q, levels[i % 3]);
-        check_blocked("GlobalMaxPool", "setsuna.GlobalMaxPool", b, channels, &q, levels[i % 3]);
+        check_blocked("MaxPool", "setsuna.MaxPool", b, channels, &q, op_rig_level(i / 3));
+        check_blocked("AveragePool", "setsuna.AveragePool", b, channels, &q, op_rig_level(i / 3));
+        check_blocked("GlobalAveragePool", "setsuna.GlobalAveragePool", b, channels, &q, op_rig_level(i / 3));
+        check_blocked("GlobalMaxPool", "setsuna.GlobalMaxPool", b, channels, &q, op_rig_level(i / 3));
     }
 }
 
@@ -126,7 +124,7 @@ static void test_global(void **state)
     static const char *const ops[] = {"GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"};
     for (int i = 0; i < 30; i++) {
         twin t;
-        twin_open(&t, ops[i % 3], 13, (uint64_t)i, levels[i / 3 % 3], 2);
+        twin_open(&t, ops[i % 3], 13, (uint64_t)i, op_rig_level(i / 3), 2);
         twin_noise(&t, sn_shape(4, 2, 3, 1 + i * 3, 7), TWIN_INPUT);
         twin_check(&t, 1e-6);
     }

@@ -4,9 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-static const sn_cpu_level levels[] = {SN_CPU_REF, SN_CPU_AVX2, SN_CPU_AVX512};
-enum { LEVELS = 3 };
-
 static void test_gemm(void **state)
 {
     (void)state;
@@ -16,7 +13,7 @@ static void test_gemm(void **state)
         twin t;
         int64_t m = 19, n = 37, k = 23;
         bool ta = i & 1, tb = i >> 1 & 1;
-        twin_open(&t, "Gemm", 13, (uint64_t)i, levels[i % LEVELS], (uint32_t)(1 + i % 2));
+        twin_open(&t, "Gemm", 13, (uint64_t)i, op_rig_level(i), (uint32_t)(1 + i % 2));
         twin_noise(&t, ta ? sn_shape(2, (int)k, (int)m) : sn_shape(2, (int)m, (int)k), TWIN_INPUT);
         twin_noise(&t, tb ? sn_shape(2, (int)n, (int)k) : sn_shape(2, (int)k, (int)n), i % 5 ? TWIN_CONST : TWIN_INPUT);
         if (i % 8)
@@ -26,6 +23,40 @@ static void test_gemm(void **state)
         TWIN_EACH(&t, op_rig_float(r, "alpha", i % 3 ? 1 : 0.5f));
         TWIN_EACH(&t, op_rig_float(r, "beta", i % 4 == 0 ? 0 : i % 4 == 1 ? -0.25f : 1));
         twin_check(&t, 1e-5);
+    }
+}
+
+/* Small whole numbers: bf16 holds them, and f32 their sums, so nothing is rounded. */
+static void whole_values(twin *t, setsuna_shape shape, twin_kind kind)
+{
+    static float v[1 << 12];
+    int64_t n;
+    assert_true(sn_shape_numel(&shape, &n) && n <= 1 << 12);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (float)(int64_t)(op_rig_random(&t->seed) % 17) - 8;
+    twin_values(t, shape, v, kind);
+}
+
+static void test_gemm_in_bf16(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 96; i++) {
+        sn_cpu_level level = i % 2 ? sn_cpu_detect() : SN_CPU_REF;
+        if (!sn_precision_supported(SN_PRECISION_BF16, level))
+            continue;
+        twin t;
+        const int m = i % 3 ? 19 : 3, n = 37, k = 23;
+        bool ta = i >> 1 & 1, tb = i >> 2 & 1, constant = i % 5 != 0;
+        twin_open(&t, "Gemm", 13, (uint64_t)i, level, (uint32_t)(1 + i % 2));
+        t.rig[0]->precision = SN_PRECISION_BF16;
+        whole_values(&t, ta ? sn_shape(2, k, m) : sn_shape(2, m, k), TWIN_INPUT);
+        whole_values(&t, tb ? sn_shape(2, n, k) : sn_shape(2, k, n), constant ? TWIN_CONST : TWIN_INPUT);
+        if (i % 4)
+            whole_values(&t, sn_shape(1, n), TWIN_INPUT);
+        TWIN_EACH(&t, op_rig_int(r, "transA", ta));
+        TWIN_EACH(&t, op_rig_int(r, "transB", tb));
+        TWIN_EACH(&t, op_rig_float(r, "alpha", i % 3 ? 1 : 0.5f));
+        twin_check(&t, 0);
     }
 }
 
@@ -45,9 +76,9 @@ static void test_matmul_broadcasts(void **state)
                                        {sn_shape(3, 2, 40, 600), sn_shape(3, 2, 600, 35)}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         for (int constant = 0; constant < 2; constant++)
-            for (int level = 0; level < LEVELS; level++) {
+            for (sn_cpu_level level = SN_CPU_REF; level <= sn_cpu_detect(); level++) {
                 twin t;
-                twin_open(&t, "MatMul", 13, i, levels[level], (uint32_t)(1 + i % 3));
+                twin_open(&t, "MatMul", 13, i, level, (uint32_t)(1 + i % 3));
                 twin_noise(&t, shapes[i][0], TWIN_INPUT);
                 twin_noise(&t, shapes[i][1], constant ? TWIN_CONST : TWIN_INPUT);
                 twin_check(&t, 3e-5);
@@ -93,7 +124,7 @@ static void test_fused_activation(void **state)
     } acts[] = {{"none", 0, 0}, {"relu", 0, 0}, {"clip", -0.5f, 0.25f}, {"gelu", 0, 0}, {"silu", 1, 0}};
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         twin t;
-        twin_open(&t, "Gemm", 13, i, SN_CPU_AVX512, 1);
+        twin_open(&t, "Gemm", 13, i, sn_cpu_detect(), 1);
         twin_noise(&t, sn_shape(2, 6, 40), TWIN_INPUT);
         twin_noise(&t, sn_shape(2, 40, 50), TWIN_CONST);
         twin_noise(&t, sn_shape(1, 50), TWIN_INPUT);
@@ -168,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_gemm_in_bf16),
         cmocka_unit_test(test_matmul_broadcasts),
         cmocka_unit_test(test_matmul_refuses),
         cmocka_unit_test(test_integers_wrap_around),

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-static const sn_cpu_level levels[] = {SN_CPU_REF, SN_CPU_AVX2, SN_CPU_AVX512};
 static const char *const directions[] = {"forward", "reverse", "bidirectional"};
 
 static void recurrent_case(int i, const char *op, int gates)
@@ -16,7 +15,7 @@ static void recurrent_case(int i, const char *op, int gates)
     int32_t lens[3] = {seq, seq / 2, 0};
     setsuna_shape state = layout ? sn_shape(3, batch, dirs, hidden) : sn_shape(3, dirs, batch, hidden);
     twin_kind kind = i % 4 ? TWIN_CONST : TWIN_INPUT;
-    twin_open(&t, op, 14, (uint64_t)i, levels[i % 3], (uint32_t)(1 + i % 2));
+    twin_open(&t, op, 14, (uint64_t)i, op_rig_level(i), (uint32_t)(1 + i % 2));
     TWIN_EACH(&t, r->n_out = last ? 3 : 2);
     twin_noise(&t, layout ? sn_shape(3, batch, seq, input) : sn_shape(3, seq, batch, input), TWIN_INPUT);
     twin_noise(&t, sn_shape(3, dirs, gates * hidden, input), kind);

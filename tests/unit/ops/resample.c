@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const sn_cpu_level levels[] = {SN_CPU_REF, SN_CPU_AVX2, SN_CPU_AVX512};
 static const char *const coords[] = {"half_pixel",    "half_pixel_symmetric", "pytorch_half_pixel",
                                      "align_corners", "asymmetric",           "tf_crop_and_resize"};
 
@@ -16,7 +15,7 @@ static void test_interpolation(void **state)
     for (int i = 0; i < 144; i++) {
         twin t;
         float scales[] = {1, 1, i % 4 ? 1.7f : 1, i % 3 ? 0.6f : 2.25f}, roi[] = {0, 0, 0.2f, 0, 1, 1, 0.8f, 1};
-        twin_open(&t, "Resize", 19, (uint64_t)i, levels[i % 3], (uint32_t)(1 + i % 3));
+        twin_open(&t, "Resize", 19, (uint64_t)i, op_rig_level(i), (uint32_t)(1 + i % 3));
         twin_noise(&t, sn_shape(4, 2, 3, 5 + i % 3, 9 + i % 40), TWIN_INPUT);
         twin_values(&t, sn_shape(1, 8), roi, TWIN_CONST);
         twin_values(&t, sn_shape(1, 4), scales, TWIN_CONST);
@@ -33,10 +32,10 @@ static void test_interpolation(void **state)
 static void test_interpolation_of_all_axes(void **state)
 {
     (void)state;
-    for (int level = 0; level < 3; level++) {
+    for (sn_cpu_level level = SN_CPU_REF; level <= sn_cpu_detect(); level++) {
         twin t;
         const float scales[] = {2, 1.5f, 1, 0.5f, 2};
-        twin_open(&t, "Resize", 13, 1, levels[level], 2);
+        twin_open(&t, "Resize", 13, 1, level, 2);
         twin_noise(&t, sn_shape(5, 2, 4, 3, 6, 5), TWIN_INPUT);
         twin_absent(&t);
         twin_values(&t, sn_shape(1, 5), scales, TWIN_CONST);
@@ -172,7 +171,7 @@ static void test_blocked(void **state)
         op_rig plain, blocked;
         run_resize(&plain, modes[i % 3], sn_shape(4, 1, C, H, W), x, 4, scales, NULL);
         op_rig_open(&blocked, "setsuna.Resize", 1);
-        blocked.cpu = levels[i / 3 % 3] < blocked.cpu ? levels[i / 3 % 3] : blocked.cpu;
+        blocked.cpu = op_rig_level(i / 3);
         blocked.n_threads = 2;
         op_rig_in(&blocked, SETSUNA_F32, sn_shape(5, 1, blocks, H, W, b), xb);
         op_rig_int(&blocked, "channels", C);

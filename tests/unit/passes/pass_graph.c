@@ -7,6 +7,8 @@ enum { PASS_GRAPH_VALUES = 256 };
 
 void pass_graph_open(pass_graph *t, int32_t opset)
 {
+    t->precision = SN_PRECISION_F32;
+    t->no_winograd = false;
     t->arena = sn_arena_create(sn_allocator_default());
     t->g = sn_graph_create(t->arena, "test");
     t->opset = opset;
@@ -65,6 +67,7 @@ static const sn_op *pass_graph_ctx(pass_graph *t, const sn_node *n, sn_op_ctx *c
                      .n_out = n->n_out,
                      .cpu = t->cpu,
                      .n_threads = 1,
+                     .no_winograd = t->no_winograd,
                      .arena = t->arena,
                      .store = t->store,
                      .err = err};
@@ -137,7 +140,7 @@ void pass_graph_output(pass_graph *t, uint32_t v)
 bool pass_graph_pass(pass_graph *t, const sn_pass *pass)
 {
     sn_arena *scratch = sn_arena_create(sn_allocator_default());
-    sn_pass_ctx ctx = {.cpu = t->cpu, .arena = scratch};
+    sn_pass_ctx ctx = {.cpu = t->cpu, .precision = t->precision, .no_winograd = t->no_winograd, .arena = scratch};
     bool changed = false;
     assert_int_equal(pass->run(t->g, &ctx, &changed), SETSUNA_OK);
     assert_int_equal(sn_graph_sort(t->g, NULL), SETSUNA_OK);

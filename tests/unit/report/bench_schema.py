@@ -21,7 +21,7 @@ SCHEMA = load(read("bench.schema.json"))
 
 
 def emit(case):
-    done = subprocess.run([sys.argv[1], "bench", case], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([*sys.argv[1:], "bench", case], stdout=subprocess.PIPE, check=True)
     return load(done.stdout.decode("utf-8"))
 
 

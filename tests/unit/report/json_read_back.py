@@ -8,7 +8,7 @@ import sys
 
 
 def emitted(kind, n, **environment):
-    done = subprocess.run([sys.argv[1], kind, str(n)], stdout=subprocess.PIPE, check=True,
+    done = subprocess.run([*sys.argv[1:], kind, str(n)], stdout=subprocess.PIPE, check=True,
                           env=dict(os.environ, **environment))
     return done.stdout.decode("utf-8").split("\n")[:-1]
 

@@ -1,0 +1,2 @@
+#define RESIZE_LEVEL neon
+#include "kernels/ref/resize_body.inc"
