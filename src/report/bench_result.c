@@ -54,6 +54,14 @@ void sn_bench_result_write_json(const sn_bench_result *r, sn_json *w)
     sn_json_key_u64(w, "first_ns", r->first_ns);
     sn_json_key_u64(w, "peak_rss_bytes", r->peak_rss_bytes);
     sn_ledger_json_write(&r->ledger, w);
+    if (r->intervals) {
+        sn_json_key(w, "intervals_ns");
+        sn_interval_report_write_json(r->intervals, w);
+    }
+    if (r->schedule) {
+        sn_json_key(w, "schedule");
+        sn_schedule_report_write_json(r->schedule, w);
+    }
     if (r->is_stream)
         bench_write_stream(r, w);
     sn_json_key(w, "outputs");

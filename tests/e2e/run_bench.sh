@@ -31,6 +31,42 @@ $validate "$source/docs/bench.schema.json" <bench.json || fail "bench --json doe
 "$setsuna" bench $cases/test_relu/model.onnx --runs 20 >bench.txt || fail "bench"
 grep -q '^wall ' bench.txt && grep -q '^unexplained ' bench.txt && grep -q 'nearest rank' bench.txt || fail "bench's table"
 
+# Schedules: by the schema; the parts of a latency; late frames; what is wrong is said before the model is opened.
+model=$cases/test_conv_with_strides_padding/model.onnx
+for schedule in poisson:2000/s gamma:2000/s,cv=3 idle:0,100us burst:1,4,every=2ms closed:3 frames:1000/s multi-stream:4 \
+    single-stream server:1000/s offline:500 onoff:3000/s,on=10ms,off=10ms ramp:100/s..3000/s,over=50ms \
+    step:1000/s@20ms,2000/s@20ms; do
+    "$setsuna" bench $model --schedule $schedule --deadline 50ms --duration 100ms --json >schedule.json ||
+        fail "bench --schedule $schedule"
+    $validate "$source/docs/bench.schema.json" <schedule.json || fail "--schedule $schedule does not follow the schema"
+    python3 -c '
+import json, sys
+r = json.load(open("schedule.json"))
+s, n = r["schedule"], r["runs"]
+assert s["text"] == sys.argv[1] and n > 0 and s["deadline_ns"] == 50000000 and s["late"] <= n
+parts = s["queue_ns"]["mean"] + s["send_lag_ns"]["mean"] + s["service_ns"]["mean"]
+assert abs(parts - r["latency_ns"]["mean"]) <= 1e-9 * parts, (parts, r["latency_ns"]["mean"])
+assert ("scenario" in s) == (s["text"].split(":")[0] in ("multi-stream", "single-stream", "server", "offline"))
+assert not s.get("scenario", {}).get("valid")
+assert len(s["points"]) == (2 if s["text"][:4] in ("idle", "burs") else 0)
+if s["text"] == "offline:500":
+    assert n == 500
+' $schedule || fail "--schedule $schedule says nonsense"
+done
+printf '1700000000.5\n1700000000.5\n1700000000.52\n' >arrivals.txt
+"$setsuna" bench $model --schedule trace:arrivals.txt --json >schedule.json && grep -q '"runs": 3,' schedule.json ||
+    fail "bench --schedule trace"
+"$setsuna" bench $model --schedule closed:2 --runs 5 --json >schedule.json && grep -q '"runs": 5,' schedule.json ||
+    fail "bench --schedule closed:2 --runs 5"
+"$setsuna" bench $model --schedule constant:50000000/s --duration 50ms >overload.txt && grep -q OVERLOADED overload.txt ||
+    fail "an overload is not said"
+refuse 1 'at character 9: wants a rate' "$setsuna" bench /does/not/exist --schedule poisson:often
+refuse 1 'wants one of closed' "$setsuna" bench $model --schedule sometimes
+refuse 1 'only with one request in flight' "$setsuna" bench $model --schedule closed:2 --probe
+refuse 1 'gone.txt' "$setsuna" bench $model --schedule trace:gone.txt
+printf '2\n1\n' >falls.txt
+refuse 1 'line 2: this time is before' "$setsuna" bench $model --schedule trace:falls.txt
+
 # The steps: by the schema, every one with a time; sorted by gap; with a roofline that is given.
 "$setsuna" bench $cases/test_conv_with_strides_padding/model.onnx --runs 20 --per-op --json >per_op.json ||
     fail "bench --per-op --json"
