@@ -1,5 +1,7 @@
 /* setsuna bench */
 #include "base/clock.h"
+#include "cli/bench_schedule.h"
+#include "cli/bench_error.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/per_op.h"
@@ -26,9 +28,14 @@ static const sn_cli_option bench_options[] = {
     {"threads", "N", "threads of the engine (default 1)"},
     {"runs", "N", "measure N predictions; of a stream, N frames"},
     {"duration", "TIME", "measure for this long: 10s, 500ms (default 3s, at least 10 predictions or frames)"},
+    {"schedule", "SPEC", "when requests are due: poisson:200/s, constant:30/s, frames:30/s, closed:4, trace:FILE..."},
+    {"seed", "N", "of a random schedule (default 1)"},
+    {"deadline", "TIME", "count requests that end later than this after they were due: 33.3ms"},
     {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
     {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
+    {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
+    {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"probe", NULL, "also read run-queue wait, faults and switches of every prediction or frame (about 2 us each)"},
@@ -45,9 +52,14 @@ enum {
     BENCH_THREADS,
     BENCH_RUNS,
     BENCH_DURATION,
+    BENCH_SCHEDULE,
+    BENCH_SEED,
+    BENCH_DEADLINE,
     BENCH_WARMUP,
     BENCH_CPU,
+    BENCH_PRECISION,
     BENCH_NO_WINOGRAD,
+    BENCH_PLAN_CACHE,
     BENCH_ENGINE,
     BENCH_ORT,
     BENCH_PROBE,
@@ -69,8 +81,21 @@ static const sn_cli_command bench_command = {
         "\nOf a stream (a pipeline that cuts a sound into frames), a request is one frame. Reading and decoding the\n"
         "file comes before its first frame and is told apart. The file is heard again and again, from its beginning,\n"
         "until enough is measured; nothing is remembered from one time to the next.\n"
+        "\nWith --schedule, requests are due at set times, whatever becomes of those before them; one server takes "
+        "them in\n"
+        "order, and latency counts from the time they were due:\n"
+        "  closed[:N]                       N in flight, each with an instance of its own\n"
+        "  constant:R  poisson:R            R such as 30/s or 600/min\n"
+        "  gamma:R,cv=C                     in bursts for C above 1\n"
+        "  ramp:R..R,over=T  step:R@T,R@T...  onoff:R,on=T,off=T[,low=R]     each with [,cv=C]\n"
+        "  trace:FILE[,speed=X]             arrival times in seconds, one a line\n"
+        "  frames:R[,deadline=T][,queue=N]  a camera: frames that newer ones overtake are dropped\n"
+        "  idle:T,T,...                     the idle-gap curve: each request T after the last one's end\n"
+        "  burst:N,N,...,every=T            the burst curve: N at once\n"
+        "  single-stream  multi-stream[:N]  server:R  offline[:N]     MLPerf's scenarios, by its rules\n"
         "\nExamples:\n"
         "  setsuna bench model.onnx\n"
+        "  setsuna bench model.onnx --schedule poisson:200/s --deadline 20ms --duration 60s\n"
         "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
         "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
         "  setsuna bench models/silero-vad.yaml speech.wav\n"
@@ -80,13 +105,17 @@ static const sn_cli_command bench_command = {
 
 enum { BENCH_RUNS_MIN = 10, BENCH_OUTPUTS_MAX = 64, BENCH_WINDOW = 5 };
 #define BENCH_DURATION_DEFAULT_NS UINT64_C(3000000000)
+#define BENCH_DURATION_ENDLESS_NS (UINT64_C(1) << 60)
 #define BENCH_WARMUP_MAX_NS UINT64_C(1000000000)
 
 typedef struct bench {
     sn_workload_options workload;
     sn_cli_inputs inputs;
     uint64_t runs, duration_ns, warmup;
-    bool warmup_auto, probe, json;
+    bool warmup_auto, duration_given, probe, json;
+    sn_bench_schedule_options when;
+    sn_bench_schedule schedule; /* where when.text is set */
+    sn_interval_report intervals;
     sn_per_op_options per_op;
     sn_step_report steps;
     uint64_t n_begun;       /* inputs so far, in turn */
@@ -204,41 +233,150 @@ typedef struct bench_probe {
     sn_os_reading before; /* the next request */
 } bench_probe;
 
-/* Request i into the book. */
-static setsuna_status bench_request(bench *b, sn_workload *w, uint64_t i, bench_probe *probe, setsuna_error *err)
+/* Request i into the book, due at due_ns and begun at begin_ns. *end_out: when it was done. */
+static setsuna_status bench_serve(bench *b, sn_workload *w, uint64_t i, uint64_t due_ns, uint64_t begin_ns,
+                                  bench_probe *probe, uint64_t *end_out, setsuna_error *err)
 {
-    uint64_t opening_ns;
     sn_os_reading after;
     sn_ledger l;
-    SN_TRY(bench_begin(b, w, &b->openings, &opening_ns, err));
-    if (b->probe && opening_ns) /* what happened there is not this frame's */
-        sn_os_probe_read(&probe->os, &probe->before);
-    sn_ledger_begin(&l, i);
+    sn_ledger_begin_at(&l, i, due_ns);
+    if (due_ns != begin_ns)
+        sn_ledger_wait_at(&l, SN_WAIT_QUEUE, begin_ns - due_ns, begin_ns);
     setsuna_status status = sn_workload_run(w, &l, &b->more, err);
+    uint64_t end = *end_out = sn_now_ns();
     if (b->probe) {
-        uint64_t end = sn_now_ns();
         sn_os_probe_read(&probe->os, &after);
         sn_ledger_explain(&l, &probe->before, &after);
-        sn_ledger_close_at(&l, end);
         probe->before = after;
-    } else {
-        sn_ledger_close(&l);
     }
+    sn_ledger_close_at(&l, end);
     SN_TRY(status);
     if (sn_book_add(&b->book, &l) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory after %llu requests", (unsigned long long)i);
     return bench_after(b, w, err);
 }
 
-static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err)
+/* Request i, begun at once. */
+static setsuna_status bench_request(bench *b, sn_workload *w, uint64_t i, bench_probe *probe, setsuna_error *err)
+{
+    uint64_t opening_ns, end, now;
+    SN_TRY(bench_begin(b, w, &b->openings, &opening_ns, err));
+    if (b->probe && opening_ns) /* what happened there is not this frame's */
+        sn_os_probe_read(&probe->os, &probe->before);
+    now = sn_now_ns();
+    return bench_serve(b, w, i, now, now, probe, &end, err);
+}
+
+/* A server of the schedule: its own instance, its own book; the first is bench's. */
+typedef struct bench_lane {
+    bench *b;
+    sn_workload *w;
+    bench_probe probe;
+    uint64_t last; /* when progress was shown; UINT64_MAX: never */
+} bench_lane;
+
+static setsuna_status bench_lane_prepare(void *ctx, setsuna_error *err)
+{
+    bench_lane *l = ctx;
+    uint64_t opening_ns;
+    SN_TRY(bench_begin(l->b, l->w, &l->b->openings, &opening_ns, err));
+    if (l->b->probe) /* what happened since the last one is not this request's */
+        sn_os_probe_read(&l->probe.os, &l->probe.before);
+    return SETSUNA_OK;
+}
+
+static setsuna_status bench_lane_serve(void *ctx, uint64_t id, uint64_t due_ns, uint64_t begin_ns, uint64_t *end_out,
+                                       setsuna_error *err)
+{
+    bench_lane *l = ctx;
+    SN_TRY(bench_serve(l->b, l->w, id, due_ns, begin_ns, &l->probe, end_out, err));
+    l->b->elapsed_ns = *end_out - l->b->schedule.begin_ns;
+    if (l->last != UINT64_MAX)
+        bench_progress(l->b, sn_workload_is_stream(l->w), id, *end_out, &l->last);
+    return SETSUNA_OK;
+}
+
+/* An instance for each request in flight beyond the first, warm; the caller's inputs are read again. */
+static setsuna_status bench_lane_open(bench_lane *l, const bench *b, setsuna_error *err)
+{
+    uint64_t opening_ns, ns;
+    l->b = sn_alloc_zero(sn_allocator_default(), sizeof *l->b);
+    if (!l->b)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for another instance");
+    l->last = UINT64_MAX;
+    l->b->workload = b->workload;
+    l->b->inputs = b->inputs;
+    l->b->inputs.tensor = NULL;
+    l->b->inputs.n_tensor = 0;
+    l->b->workload.inputs = &l->b->inputs;
+    sn_book_init(&l->b->book, NULL, 0);
+    sn_book_init(&l->b->openings, NULL, 0);
+    SN_TRY(sn_workload_open(&l->b->workload, &l->w, err));
+    SN_TRY(bench_once(l->b, l->w, &opening_ns, &ns, err));
+    l->b->more = false;
+    l->b->n_begun = 0;
+    return SETSUNA_OK;
+}
+
+static setsuna_status bench_lane_join(bench *b, const bench_lane *l, setsuna_error *err)
+{
+    if (sn_book_merge(&b->book, &l->b->book) != SETSUNA_OK ||
+        sn_book_merge(&b->openings, &l->b->openings) != SETSUNA_OK)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory to join the books");
+    return SETSUNA_OK;
+}
+
+static void bench_lane_close(bench_lane *l)
+{
+    if (!l->b)
+        return;
+    sn_workload_close(l->w);
+    sn_book_fini(&l->b->book);
+    sn_book_fini(&l->b->openings);
+    sn_free(sn_allocator_default(), l->b);
+}
+
+/* bench_measure for --schedule. */
+static setsuna_status bench_measure_schedule(bench *b, sn_workload *w, setsuna_error *err)
+{
+    uint32_t n = b->schedule.schedule.in_flight;
+    bench_lane *lane = sn_alloc_zero(sn_allocator_default(), n * sizeof *lane);
+    sn_bench_server *server = sn_alloc_zero(sn_allocator_default(), n * sizeof *server);
+    setsuna_status status = lane && server ? SETSUNA_OK : sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
+    for (uint32_t k = 0; status == SETSUNA_OK && k < n; k++) {
+        server[k] = (sn_bench_server){.ctx = &lane[k], .prepare = bench_lane_prepare, .serve = bench_lane_serve};
+        if (k > 0)
+            status = bench_lane_open(&lane[k], b, err);
+    }
+    if (status == SETSUNA_OK) {
+        lane[0] = (bench_lane){.b = b, .w = w};
+        if (b->probe)
+            sn_os_probe_open(&lane[0].probe.os);
+        status = sn_bench_schedule_measure(&b->schedule, server, err);
+        if (b->probe)
+            sn_os_probe_close(&lane[0].probe.os);
+        b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns;
+    }
+    for (uint32_t k = 1; lane && k < n; k++) {
+        if (status == SETSUNA_OK)
+            status = bench_lane_join(b, &lane[k], err);
+        bench_lane_close(&lane[k]);
+    }
+    sn_free(sn_allocator_default(), server);
+    sn_free(sn_allocator_default(), lane);
+    if (status == SETSUNA_OK && sn_bench_schedule_summarize(&b->schedule) != SETSUNA_OK)
+        status = sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
+    return status;
+}
+
+/* bench_measure without a schedule: one after the other. */
+static setsuna_status bench_measure_in_turn(bench *b, sn_workload *w, setsuna_error *err)
 {
     bench_probe probe;
     if (b->probe) {
         sn_os_probe_open(&probe.os);
         sn_os_probe_read(&probe.os, &probe.before);
     }
-    b->more = false; /* what the warm-up left of a stream is not gone on with */
-    b->n_begun = 0;
     setsuna_status status = SETSUNA_OK;
     uint64_t begin = sn_now_ns(), last = begin;
     for (uint64_t i = 0; status == SETSUNA_OK && !bench_interrupted; i++) {
@@ -249,10 +387,18 @@ static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err
         bench_progress(b, sn_workload_is_stream(w), i, sn_now_ns(), &last);
     }
     b->elapsed_ns = sn_now_ns() - begin;
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r\033[K");
     if (b->probe)
         sn_os_probe_close(&probe.os);
+    return status;
+}
+
+static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err)
+{
+    b->more = false; /* what the warm-up left of a stream is not gone on with */
+    b->n_begun = 0;
+    setsuna_status status = b->when.text ? bench_measure_schedule(b, w, err) : bench_measure_in_turn(b, w, err);
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K");
     if (status == SETSUNA_OK && b->book.n == 0)
         status = sn_fail(err, SETSUNA_ECANCELED, NULL, "interrupted before the first measured prediction");
     return status;
@@ -271,8 +417,8 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     char load[SN_HUMAN_MAX], first[SN_HUMAN_MAX], rss[SN_HUMAN_MAX], rate[SN_HUMAN_MAX];
     sn_passport p;
     sn_passport_read(&p);
-    sn_sink_printf(&out, "%s on %s, %u thread%s, level %s\n", r->model, r->engine, r->threads,
-                   r->threads == 1 ? "" : "s", r->cpu_level);
+    sn_sink_printf(&out, "%s on %s, %u thread%s, level %s, %s\n", r->model, r->engine, r->threads,
+                   r->threads == 1 ? "" : "s", r->cpu_level, r->precision);
     sn_passport_write_text(&p, &out);
     sn_sink_printf(&out, "load %s, first %s %s%s, peak memory %s, %s %s/s\n",
                    sn_human_duration(load, r->load_ns, false), r->is_stream ? "frame" : "prediction",
@@ -288,7 +434,14 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     SN_TRY(sn_ledger_report_write(&r->ledger, NULL, &out, false));
     sn_stream_write_openings(&r->openings, &out, false);
     sn_sink_puts(&out, "\n");
+    SN_TRY(sn_interval_report_write(r->intervals, &out, false));
+    if (r->schedule) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_schedule_report_write(r->schedule, &out, false));
+    }
+    sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
+    sn_bench_print_errors(r, &out);
     if (r->per_op) {
         sn_sink_puts(&out, "\n");
         SN_TRY(sn_step_report_write(r->per_op, &out, false));
@@ -311,6 +464,9 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     getrusage(RUSAGE_SELF, &usage);
     if (!sn_workload_is_stream(w))
         bench_keep_outputs(b, w);
+    if (b->workload.model.precision != SN_PRECISION_F32 && !sn_workload_is_stream(w))
+        SN_TRY(sn_bench_compare_f32(&b->workload, b->workload.n_input > 1 ? b->n_begun - 1 : 0, w, b->output,
+                                    b->n_outputs, err));
     int level = b->workload.model.cpu_level;
     sn_cpu_level best = sn_cpu_detect();
     sn_bench_result r = {
@@ -319,6 +475,7 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         .engine = sn_workload_engine(w),
         .threads = b->workload.model.n_threads ? b->workload.model.n_threads : 1,
         .cpu_level = sn_cpu_level_name(level < 0 || level > (int)best ? best : (sn_cpu_level)level),
+        .precision = sn_precision_name(b->workload.model.precision),
         .load_ns = b->load_ns,
         .first_ns = b->first_ns,
         .peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
@@ -331,6 +488,12 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         sn_book_summarize(&b->openings, &r.openings) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
     r.throughput_per_s = bench_throughput(b, &r.openings);
+    const sn_samples *latency = b->when.text ? &b->schedule.latency : &b->book.series[SN_BOOK_WALL];
+    bool steady = !b->when.text || sn_schedule_is_steady(&b->schedule.schedule);
+    if (sn_interval_report_make(latency, steady, &b->intervals) != SETSUNA_OK)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the intervals");
+    r.intervals = &b->intervals;
+    r.schedule = b->when.text ? &b->schedule.result : NULL;
     if (b->per_op.wanted) {
         b->per_op.runs = b->book.n;
         b->per_op.plain_p50_ns = r.ledger.wall.p50;
@@ -342,17 +505,39 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     return status == SETSUNA_OK ? SETSUNA_OK : sn_fail(err, status, "standard output", "%s", strerror(errno));
 }
 
+/* Before anything is loaded: what is wrong with the schedule is said at once. */
+static setsuna_status bench_schedule_open(bench *b, setsuna_error *err)
+{
+    b->when.runs = b->runs;
+    b->when.duration_ns = b->duration_ns;
+    SN_TRY(sn_bench_schedule_init(&b->schedule, &b->when, err));
+    if (b->schedule.schedule.kind == SN_SCHEDULE_TRACE && !b->duration_given)
+        b->schedule.options.duration_ns = BENCH_DURATION_ENDLESS_NS; /* it has an end of its own */
+    if (b->probe && b->schedule.schedule.in_flight > 1) {
+        sn_bench_schedule_fini(&b->schedule);
+        return sn_fail(err, SETSUNA_EINVAL, "--probe", "only with one request in flight");
+    }
+    return SETSUNA_OK;
+}
+
 static setsuna_status bench_run(bench *b, setsuna_error *err)
 {
     sn_workload *w = NULL;
-    uint64_t begin = sn_now_ns(), opening_ns = 0;
-    SN_TRY(sn_workload_open(&b->workload, &w, err));
+    uint64_t opening_ns = 0;
+    if (b->when.text)
+        SN_TRY(bench_schedule_open(b, err));
+    uint64_t begin = sn_now_ns();
+    setsuna_status status = sn_workload_open(&b->workload, &w, err);
+    if (status != SETSUNA_OK) {
+        sn_bench_schedule_fini(&b->schedule);
+        return status;
+    }
     b->load_ns = sn_now_ns() - begin;
     sn_book_init(&b->book, NULL, 0);
     sn_book_init(&b->openings, NULL, 0);
     struct sigaction act = {.sa_handler = bench_on_signal}, old;
     sigaction(SIGINT, &act, &old);
-    setsuna_status status = bench_once(b, w, &opening_ns, &b->first_ns, err);
+    status = bench_once(b, w, &opening_ns, &b->first_ns, err);
     b->first_ns += opening_ns;
     if (status == SETSUNA_OK)
         status = bench_warmup(b, w, err);
@@ -365,6 +550,7 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
         status = bench_report(b, w, err);
     sn_book_fini(&b->book);
     sn_book_fini(&b->openings);
+    sn_bench_schedule_fini(&b->schedule);
     sn_workload_close(w);
     return status;
 }
@@ -389,7 +575,13 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         m->n_threads = (uint32_t)n;
         return SN_EXIT_OK;
     case BENCH_RUNS: return sn_cli_args_u64(args, word, 1, 1000000000, &b->runs) ? SN_EXIT_OK : args->exit_code;
-    case BENCH_DURATION: return sn_cli_args_duration_ns(args, word, &b->duration_ns) ? SN_EXIT_OK : args->exit_code;
+    case BENCH_DURATION:
+        b->duration_given = true;
+        return sn_cli_args_duration_ns(args, word, &b->duration_ns) ? SN_EXIT_OK : args->exit_code;
+    case BENCH_SCHEDULE: b->when.text = args->value; return SN_EXIT_OK;
+    case BENCH_SEED: return sn_cli_args_u64(args, word, 0, UINT64_MAX, &b->when.seed) ? SN_EXIT_OK : args->exit_code;
+    case BENCH_DEADLINE:
+        return sn_cli_args_duration_ns(args, word, &b->when.deadline_ns) ? SN_EXIT_OK : args->exit_code;
     case BENCH_WARMUP:
         b->warmup_auto = strcmp(args->value, "auto") == 0;
         return b->warmup_auto || sn_cli_args_u64(args, word, 0, 1000000000, &b->warmup) ? SN_EXIT_OK : args->exit_code;
@@ -398,7 +590,12 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
             return sn_cli_usage_error(&bench_command, "--cpu: no level \"%s\"", args->value);
         m->cpu_level = (int)level;
         return SN_EXIT_OK;
+    case BENCH_PRECISION:
+        if (sn_precision_parse(args->value, &m->precision) != SETSUNA_OK)
+            return sn_cli_usage_error(&bench_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
+        return SN_EXIT_OK;
     case BENCH_NO_WINOGRAD: m->no_winograd = true; return SN_EXIT_OK;
+    case BENCH_PLAN_CACHE: m->plan_cache = args->value; return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
     case BENCH_PROBE: b->probe = true; return SN_EXIT_OK;
@@ -420,7 +617,8 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
 int sn_cli_bench(int argc, char **argv)
 {
     sn_cli_args args = sn_cli_args_begin(&bench_command, argc, argv);
-    bench b = {.duration_ns = BENCH_DURATION_DEFAULT_NS, .warmup_auto = true};
+    bench b = {
+        .duration_ns = BENCH_DURATION_DEFAULT_NS, .warmup_auto = true, .when = {.seed = 1, .stop = &bench_interrupted}};
     char *files[256];
     b.workload = (sn_workload_options){.inputs = &b.inputs, .input = files, .model = {.cpu_level = -1}};
     for (int word; (word = sn_cli_args_next(&args)) != SN_CLI_END;) {
@@ -440,6 +638,8 @@ int sn_cli_bench(int argc, char **argv)
     }
     if (!b.workload.target)
         return sn_cli_usage_error(&bench_command, "which model or pipeline?");
+    if (b.when.deadline_ns && !b.when.text)
+        b.when.text = "closed";
     setsuna_error err = {0};
     setsuna_status status = bench_run(&b, &err);
     return status == SETSUNA_OK ? SN_EXIT_OK : sn_cli_error(&err);

@@ -15,6 +15,7 @@ static const sn_cli_option inspect_options[] = {
     {"fill", "NAME=VALUE", "fill an input with a number, where a shape or a branch depends on it"},
     {"threads", "N", "plan for N threads"},
     {"cpu", "LEVEL", "plan for this CPU level: " SN_CPU_LEVEL_HELP},
+    {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "plan convolutions as plain sums only"},
     {"steps", NULL, "list every step of the plan with its kernel"},
     {"dump", "FILE", "write the graph as text before and after each pass; - is standard output"},
@@ -26,6 +27,7 @@ enum {
     INSPECT_FILL,
     INSPECT_THREADS,
     INSPECT_CPU,
+    INSPECT_PRECISION,
     INSPECT_NO_WINOGRAD,
     INSPECT_STEPS,
     INSPECT_DUMP,
@@ -213,8 +215,8 @@ static void inspect_print_plan(const inspect *in, const sn_plan *p, const sn_pla
         bytes += p->step[i].bytes;
     }
     char a[SN_HUMAN_MAX], b[SN_HUMAN_MAX], c[SN_HUMAN_MAX], d[SN_HUMAN_MAX], e[SN_HUMAN_MAX];
-    printf("\n  plan     %zu steps at level %s, %u thread%s%s\n", p->n_step, sn_cpu_level_name(env->cpu),
-           env->n_threads, env->n_threads == 1 ? "" : "s",
+    printf("\n  plan     %zu steps at level %s, %s, %u thread%s%s\n", p->n_step, sn_cpu_level_name(env->cpu),
+           sn_precision_name(env->precision), env->n_threads, env->n_threads == 1 ? "" : "s",
            p->rest ? "; further segments are planned when their shapes are known" : "");
     printf("  compute  %.4g GFLOP, %s moved between memory and steps\n", flops * 1e-9,
            sn_human_bytes(a, (uint64_t)bytes));
@@ -300,6 +302,10 @@ int sn_cli_inspect(int argc, char **argv)
             if (sn_cpu_level_parse(args.value, &level) != SETSUNA_OK)
                 return sn_cli_usage_error(&inspect_command, "--cpu: no level \"%s\"", args.value);
             in.options.cpu_level = (int)level;
+            break;
+        case INSPECT_PRECISION:
+            if (sn_precision_parse(args.value, &in.options.precision) != SETSUNA_OK)
+                return sn_cli_usage_error(&inspect_command, "--precision: neither f32 nor bf16: \"%s\"", args.value);
             break;
         case INSPECT_NO_WINOGRAD: in.options.no_winograd = true; break;
         case INSPECT_STEPS: in.steps = true; break;

@@ -10,11 +10,9 @@
 static int main_flush_stdout(int code)
 {
     int failed = ferror(stdout);
-    if (fflush(stdout) != 0 || failed) {
-        int flush_code = sn_cli_fail("standard output", "cannot write: %s", strerror(errno));
-        return code == SN_EXIT_OK ? flush_code : code;
-    }
-    return code;
+    if (fflush(stdout) == 0 && !failed)
+        return code;
+    return code == SN_EXIT_OK ? sn_cli_fail("standard output", "cannot write: %s", strerror(errno)) : code;
 }
 
 int main(int argc, char **argv)

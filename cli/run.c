@@ -20,7 +20,9 @@ static const sn_cli_option run_options[] = {
     {"output-dir", "DIR", "write every output there: tensors as NAME.npy, pictures as NAME.png"},
     {"threads", "N", "threads of the engine (default 1)"},
     {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
+    {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
+    {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"ledger", NULL, "also print where the time of the predictions, or of a stream's frames, went"},
@@ -34,7 +36,9 @@ enum {
     RUN_DIR,
     RUN_THREADS,
     RUN_CPU,
+    RUN_PRECISION,
     RUN_NO_WINOGRAD,
+    RUN_PLAN_CACHE,
     RUN_ENGINE,
     RUN_ORT,
     RUN_LEDGER,
@@ -44,11 +48,13 @@ enum {
 static const sn_cli_command run_command = {
     .name = "run",
     .synopsis = "PIPELINE|MODEL [INPUT...]",
-    .summary = "Runs a pipeline over its input files, or a model over tensors, and prints what comes out.",
+    .summary = "Runs a pipeline over its input files (-: standard input), or a model over tensors, and prints what\n"
+               "comes out.",
     .options = run_options,
     .details = "\nExamples:\n"
                "  setsuna run models/ppocr.yaml page.jpg --output-dir out --ledger\n"
                "  setsuna run models/silero-vad.yaml speech.wav --json\n"
+               "  ffmpeg -i talk.mp4 -f wav - | setsuna run models/silero-vad.yaml -\n"
                "  setsuna run model.onnx --input x=x.npy --output-dir out\n",
 };
 
@@ -191,7 +197,12 @@ static int run_option(run *r, sn_cli_args *args, int word)
             return sn_cli_usage_error(&run_command, "--cpu: no level \"%s\"", args->value);
         r->workload.model.cpu_level = (int)level;
         return SN_EXIT_OK;
+    case RUN_PRECISION:
+        if (sn_precision_parse(args->value, &r->workload.model.precision) != SETSUNA_OK)
+            return sn_cli_usage_error(&run_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
+        return SN_EXIT_OK;
     case RUN_NO_WINOGRAD: r->workload.model.no_winograd = true; return SN_EXIT_OK;
+    case RUN_PLAN_CACHE: r->workload.model.plan_cache = args->value; return SN_EXIT_OK;
     case RUN_ENGINE: r->workload.model.engine = args->value; return SN_EXIT_OK;
     case RUN_ORT: r->workload.model.onnxruntime_library = args->value; return SN_EXIT_OK;
     case RUN_LEDGER: r->ledger = true; return SN_EXIT_OK;

@@ -1,10 +1,14 @@
 #include "cli/workload.h"
+#include "base/file.h"
 #include "base/status.h"
 #include "cli/share.h"
 #include "cli/tensor_file.h"
 #include <string.h>
+#include <unistd.h>
 
 enum { WORKLOAD_TENSORS_MAX = 64 };
+
+static const char workload_standard[] = "standard input";
 
 struct sn_workload {
     const sn_workload_options *options;
@@ -14,6 +18,7 @@ struct sn_workload {
     setsuna_tensor output[WORKLOAD_TENSORS_MAX];
     setsuna_tensor given[SN_CLI_INPUTS_MAX]; /* tensors for a pipeline's inputs; data owned */
     uint32_t n_given;
+    sn_bytes standard; /* standard input, where "-" names it */
 };
 
 static bool workload_is_pipeline(const char *path)
@@ -57,6 +62,22 @@ static setsuna_status workload_give(sn_workload *w, const sn_cli_input_spec *spe
     }
 }
 
+static bool workload_is_standard(const char *input)
+{
+    return strcmp(input, "-") == 0;
+}
+
+/* Standard input is read once, whole: its bytes come only once, and a bench wants them again. */
+static setsuna_status workload_read_standard(sn_workload *w, setsuna_error *err)
+{
+    const sn_workload_options *o = w->options;
+    bool wanted = false;
+    for (uint32_t i = 0; i < o->n_input; i++)
+        wanted |= workload_is_standard(o->input[i]);
+    return wanted ? sn_file_read_stream(STDIN_FILENO, workload_standard, SN_PIPE_INPUT_BYTES_MAX, &w->standard, err)
+                  : SETSUNA_OK;
+}
+
 static setsuna_status workload_open_pipeline(sn_workload *w, setsuna_error *err)
 {
     const sn_workload_options *o = w->options;
@@ -71,7 +92,7 @@ static setsuna_status workload_open_pipeline(sn_workload *w, setsuna_error *err)
     if (o->n_input == 0 && first && o->inputs->n_spec == 0)
         return sn_fail(err, SETSUNA_EINVAL, o->target, "its input \"%s\" needs a file; name one after the pipeline",
                        first->name);
-    return SETSUNA_OK;
+    return workload_read_standard(w, err);
 }
 
 setsuna_status sn_workload_open(const sn_workload_options *o, sn_workload **out, setsuna_error *err)
@@ -99,6 +120,7 @@ void sn_workload_close(sn_workload *w)
     sn_pipeline_close(w->pipeline);
     for (uint32_t i = 0; i < w->n_given; i++)
         sn_free(sn_allocator_default(), w->given[i].data);
+    sn_bytes_fini(&w->standard);
     sn_cli_inputs_fini(w->options->inputs);
     sn_free(sn_allocator_default(), w);
 }
@@ -138,12 +160,19 @@ double sn_workload_frame_s(const sn_workload *w)
     return w->pipeline ? sn_pipeline_frame_s(w->pipeline) : 0;
 }
 
+static setsuna_status workload_set_input(sn_workload *w, const char *input, setsuna_error *err)
+{
+    if (workload_is_standard(input))
+        return sn_pipeline_set_bytes(w->pipeline, 0, workload_standard, w->standard.data, w->standard.size, err);
+    return sn_pipeline_set_file(w->pipeline, 0, input, err);
+}
+
 setsuna_status sn_workload_begin(sn_workload *w, uint64_t i, sn_ledger *ledger, setsuna_error *err)
 {
     const sn_workload_options *o = w->options;
     if (w->pipeline && (o->n_input > 1 || (o->n_input == 1 && i == 0))) { /* a single path is set once */
         sn_ledger_enter(ledger, SN_STAGE_ACQUIRE);                        /* the last file is given up here */
-        setsuna_status status = sn_pipeline_set_file(w->pipeline, 0, o->input[i % o->n_input], err);
+        setsuna_status status = workload_set_input(w, o->input[i % o->n_input], err);
         sn_ledger_leave(ledger, SN_STAGE_ACQUIRE);
         SN_TRY(status);
     }

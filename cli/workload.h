@@ -11,7 +11,7 @@ typedef struct sn_workload sn_workload;
 
 typedef struct sn_workload_options {
     const char *target; /* a model file, or a pipeline file (.yaml, .yml) */
-    char *const *input; /* files for the pipeline's first input, in turn */
+    char *const *input; /* files for the pipeline's first input, in turn; "-": standard input */
     uint32_t n_input;
     sn_cli_inputs *inputs; /* --shape and --input: a model's inputs, a pipeline's other inputs */
     sn_model_options model;

@@ -20,6 +20,8 @@ _setsuna()
         choices=$(_setsuna_options "$setsuna" "${COMP_WORDS[1]}")
     elif [[ $prev == --cpu ]]; then
         choices='ref avx2 avx512 avx512vnni avx512bf16 neon neondot'
+    elif [[ $prev == --precision ]]; then
+        choices='f32 bf16'
     elif [[ $prev == --engine ]]; then
         choices='native onnxruntime'
     fi

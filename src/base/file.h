@@ -20,6 +20,10 @@ typedef struct sn_bytes {
  * Returns OK, ENOTFOUND, EIO, ELIMIT, ENOMEM; *out untouched on failure. */
 setsuna_status sn_file_read(const char *path, size_t limit_bytes, sn_bytes *out, setsuna_error *err);
 
+/* As sn_file_read for what comes through a descriptor until its end: a pipe, standard input. `name` stands for it in
+ * messages. The descriptor stays open. Returns OK, EIO, ELIMIT, ENOMEM. */
+setsuna_status sn_file_read_stream(int fd, const char *name, size_t limit_bytes, sn_bytes *out, setsuna_error *err);
+
 /* Opens path for reading; *fd_out is the caller's to close, *st what fstat says of it. limit_bytes as above.
  * Returns OK, ENOTFOUND, EIO (also: not a regular file), ELIMIT. */
 setsuna_status sn_file_open(const char *path, size_t limit_bytes, int *fd_out, struct stat *st, setsuna_error *err);
@@ -38,5 +42,14 @@ void sn_bytes_fini(sn_bytes *b);
 /* Writes size bytes to path: to a temporary file beside it, then renamed over it. On failure no file and no
  * temporary is left, and an existing file is untouched. Returns OK, ENOTFOUND (no such folder), EIO, ENOMEM. */
 setsuna_status sn_file_write(const char *path, const void *data, size_t size, setsuna_error *err);
+
+/* The same of several parts, one behind the other; mode: of the file, less the process's umask. */
+typedef struct sn_file_part {
+    const void *data;
+    size_t size;
+} sn_file_part;
+
+setsuna_status sn_file_write_parts(const char *path, const sn_file_part *part, size_t n_part, mode_t mode,
+                                   setsuna_error *err);
 
 #endif

@@ -6,6 +6,10 @@
 static setsuna_status engine_open_with(const sn_engine_ops *ops, const char *path, const void *data, size_t size,
                                        const sn_model_options *o, sn_model **out, setsuna_error *err)
 {
+    if (o->precision != SN_PRECISION_F32 && ops != &sn_engine_native)
+        return sn_fail(err, SETSUNA_EUNSUPPORTED, "precision",
+                       "%s computes in the model's own types; %s is for the native engine", ops->name,
+                       sn_precision_name(o->precision));
     SN_TRY(ops->open(path, data, size, o, out, err));
     (*out)->ops = ops;
     return SETSUNA_OK;
@@ -43,6 +47,8 @@ static setsuna_status engine_open(const char *path, const void *data, size_t siz
         o.n_threads = 1;
     if (o.memory_limit_bytes == 0)
         o.memory_limit_bytes = (size_t)SN_ENGINE_MEMORY_LIMIT_DEFAULT_GIB << 30;
+    if ((unsigned)o.precision >= SN_PRECISIONS)
+        return sn_fail(err, SETSUNA_EINVAL, "precision", "there is no precision %d", (int)o.precision);
     if (!o.engine || strcmp(o.engine, "native") == 0)
         return engine_open_with(&sn_engine_native, path, data, size, &o, out, err);
     if (strcmp(o.engine, "onnxruntime") == 0)

@@ -32,10 +32,13 @@ typedef struct sn_gemm_tile {
     float *c;
     int64_t lda, ldb, ldc; /* distance between rows; ldb >= nr */
     int32_t m, n;          /* 1 to mr, 1 to nr */
-    bool accumulate;       /* starts from c; else from zero */
+    bool accumulate;       /* adds to c; else writes it */
     bool stream;           /* m <= SN_GEMM_ROWS_STREAM: sums over k in interleaved parts to hide latency */
     const float *bias_col; /* n values, one a column; or NULL */
     const float *bias_row; /* m values, one a row; or NULL */
+    const float *ahead;    /* what will be read next, ahead_step floats for each step of k, to be fetched into L2 by the
+                              way; or NULL. Without effect on the result. */
+    int64_t ahead_step;
     sn_act act;
 } sn_gemm_tile;
 
@@ -44,16 +47,29 @@ typedef struct sn_gemm_tile {
  * activation adds its own ulps. */
 typedef void sn_gemm_tile_fn(const sn_gemm_tile *t);
 
+/* Only in tables whose operands are bf16 (kernels/gemm_bf16.h): n floats in a row to ceil(n / 2) pairs, and a panel. */
+typedef struct sn_gemm_panel sn_gemm_panel;
+typedef void sn_gemm_pair_fn(const float *x, int64_t n, uint32_t *out);
+typedef void sn_gemm_pack_fn(const sn_gemm_panel *p, uint32_t *out);
+
 typedef struct sn_gemm_table {
     int32_t mr, nr;
     sn_gemm_tile_fn *tile;
     const char *tile_name;
+    sn_gemm_pair_fn *pair; /* NULL: f32 */
+    sn_gemm_pack_fn *pack;
 } sn_gemm_table;
+
+/* Rows of a panel for k rows of b. */
+static inline int64_t sn_gemm_steps(const sn_gemm_table *t, int64_t k)
+{
+    return t->pair ? k / 2 + k % 2 : k;
+}
 
 /* Level's kernels; levels above the highest there is give the highest. */
 void sn_gemm_table_init(sn_gemm_table *t, sn_cpu_level level);
 
-/* Floats of b (k, n) in panels. The caller has checked that k * (n + nr) does not overflow. */
+/* Elements of 4 bytes of b (k, n) in panels. The caller has checked that k * (n + nr) does not overflow. */
 int64_t sn_gemm_f32_packed_size(const sn_gemm_table *t, int64_t k, int64_t n);
 
 /* Packs alpha * b into panels. b(i, j) is at b + i * stride_k + j * stride_n, floats at any byte alignment. */
@@ -65,7 +81,7 @@ typedef struct sn_gemm {
     int64_t m, n, k;
     const float *a;
     int64_t a_row, a_col;  /* distance between rows and between columns of a; one of them is 1 */
-    const float *b_packed; /* panels, alpha applied */
+    const float *b_packed; /* panels made with the same table, alpha applied */
     const float *b;        /* or plain: packed panel by panel into scratch where that pays */
     int64_t b_row, b_col;
     float alpha; /* for plain b */

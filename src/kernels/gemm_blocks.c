@@ -1,7 +1,8 @@
 /* The loops around the GEMM tile kernels: packing, blocking for the caches, the split over threads. */
 #include "base/alloc.h"
 #include "base/pool.h"
-#include "kernels/gemm.h"
+#include "kernels/bf16.h"
+#include "kernels/gemm_bf16.h"
 #include <string.h>
 
 /* A block of a (GEMM_MC rows of GEMM_KC) takes half of a 1 MiB L2 and a panel of b (GEMM_KC rows of 32) another
@@ -17,67 +18,87 @@ static bool gemm_streams(const sn_gemm *g)
     return g->m <= SN_GEMM_ROWS_STREAM;
 }
 
-static bool gemm_copies_a(const sn_gemm *g)
+static bool gemm_copies_a(const sn_gemm_table *t, const sn_gemm *g)
 {
-    if (g->a_col != 1)
+    if (g->a_col != 1 || t->pair)
         return true;
     return !gemm_streams(g) && g->a_row % GEMM_LDA_CONFLICT == 0;
 }
 
 /* With few rows a panel of b is read once, so packing it would double the work; a panel that lies in rows can be read
  * where it is. The last, partial panel is always packed: a tile reads whole rows of nr. */
-static bool gemm_packs_b(const sn_gemm *g)
+static bool gemm_packs_b(const sn_gemm_table *t, const sn_gemm *g)
 {
-    return !g->b_packed && (g->b_col != 1 || !(g->alpha == 1.0f) || g->m > 2 * SN_GEMM_ROWS_STREAM);
+    return !g->b_packed && (t->pair || g->b_col != 1 || !(g->alpha == 1.0f) || g->m > 2 * SN_GEMM_ROWS_STREAM);
 }
 
-static size_t gemm_a_copy_floats(const sn_gemm *g)
+static size_t gemm_a_copy_floats(const sn_gemm_table *t, const sn_gemm *g)
 {
-    if (!gemm_copies_a(g))
+    if (!gemm_copies_a(t, g))
         return 0;
     if (gemm_streams(g))
-        return (size_t)g->m * (size_t)(g->k + 16);
+        return (size_t)g->m * (size_t)(sn_gemm_steps(t, g->k) + 16);
     return (size_t)(g->m < GEMM_MC ? g->m : GEMM_MC) * GEMM_LDA_COPY;
 }
 
 size_t sn_gemm_f32_scratch_bytes(const sn_gemm_table *t, const sn_gemm *g)
 {
-    size_t a = (gemm_a_copy_floats(g) + 15) & ~(size_t)15;
-    size_t b = g->b_packed ? 0 : (size_t)g->k * (size_t)t->nr;
+    size_t a = (gemm_a_copy_floats(t, g) + 15) & ~(size_t)15;
+    size_t b = g->b_packed ? 0 : (size_t)sn_gemm_steps(t, g->k) * (size_t)t->nr;
     return ((a + b) * sizeof(float) + SN_ALIGN - 1) & ~(size_t)(SN_ALIGN - 1);
 }
 
 int64_t sn_gemm_f32_packed_size(const sn_gemm_table *t, int64_t k, int64_t n)
 {
-    return (n + t->nr - 1) / t->nr * t->nr * k;
+    return (n + t->nr - 1) / t->nr * t->nr * sn_gemm_steps(t, k);
 }
 
-/* One panel: k rows of nr floats from up to nr columns of b. */
-static void gemm_pack_panel(int64_t k, int32_t n, int32_t nr, const char *b, int64_t stride_k, int64_t stride_n,
-                            float alpha, float *out)
+/* One panel: rows of nr elements from up to nr columns of b. */
+static void gemm_pack_panel(const sn_gemm_table *t, const sn_gemm_panel *p, float *out)
 {
-    for (int64_t i = 0; i < k; i++, out += nr) {
-        const char *row = b + i * stride_k * (int64_t)sizeof(float);
-        if (stride_n == 1)
-            memcpy(out, row, (size_t)n * sizeof(float));
+    if (t->pack) {
+        t->pack(p, (uint32_t *)(void *)out);
+        return;
+    }
+    for (int64_t i = 0; i < p->k; i++, out += p->nr) {
+        const char *row = (const char *)p->b + i * p->stride_k * (int64_t)sizeof(float);
+        if (p->stride_n == 1)
+            memcpy(out, row, (size_t)p->n * sizeof(float));
         else
-            for (int32_t j = 0; j < n; j++)
-                memcpy(&out[j], row + j * stride_n * (int64_t)sizeof(float), sizeof(float));
-        for (int32_t j = n; j < nr; j++)
+            for (int32_t j = 0; j < p->n; j++)
+                memcpy(&out[j], row + j * p->stride_n * (int64_t)sizeof(float), sizeof(float));
+        for (int32_t j = p->n; j < p->nr; j++)
             out[j] = 0;
-        if (!(alpha == 1.0f))
-            for (int32_t j = 0; j < n; j++)
-                out[j] *= alpha;
+        if (!(p->alpha == 1.0f))
+            for (int32_t j = 0; j < p->n; j++)
+                out[j] *= p->alpha;
     }
 }
 
 void sn_gemm_f32_pack_b(const sn_gemm_table *t, int64_t k, int64_t n, const void *b, int64_t stride_k, int64_t stride_n,
                         float alpha, float *out)
 {
-    for (int64_t j = 0; j < n; j += t->nr, out += k * t->nr) {
-        int32_t width = (int32_t)(n - j < t->nr ? n - j : t->nr);
-        gemm_pack_panel(k, width, t->nr, (const char *)b + j * stride_n * (int64_t)sizeof(float), stride_k, stride_n,
-                        alpha, out);
+    sn_gemm_panel p = {.k = k, .nr = t->nr, .stride_k = stride_k, .stride_n = stride_n, .alpha = alpha};
+    for (int64_t j = 0; j < n; j += t->nr, out += sn_gemm_steps(t, k) * t->nr) {
+        p.n = (int32_t)(n - j < t->nr ? n - j : t->nr);
+        p.b = (const char *)b + j * stride_n * (int64_t)sizeof(float);
+        gemm_pack_panel(t, &p, out);
+    }
+}
+
+/* Likewise, in pairs; k0 and k1 count steps. */
+static void gemm_pair_a(const sn_gemm_table *t, const sn_gemm *g, int64_t m0, int64_t m1, int64_t k0, int64_t k1,
+                        float *out, int64_t ld)
+{
+    int64_t begin = 2 * k0, end = 2 * k1 < g->k ? 2 * k1 : g->k;
+    for (int64_t i = m0; i < m1; i++, out += ld) {
+        const float *a = g->a + i * g->a_row + begin * g->a_col;
+        uint32_t *pair = (uint32_t *)(void *)out;
+        if (g->a_col == 1)
+            t->pair(a, end - begin, pair);
+        else
+            for (int64_t k = 0; k < end - begin; k += 2)
+                *pair++ = sn_bf16_pair(a[k * g->a_col], begin + k + 1 < end ? a[(k + 1) * g->a_col] : 0);
     }
 }
 
@@ -96,14 +117,17 @@ static void gemm_copy_a(const sn_gemm *g, int64_t m0, int64_t m1, int64_t k0, in
 }
 
 /* The tiles of one panel: rows [m0, m1) in nearly equal tiles, so that none is much narrower than the kernel is fast
- * for. t holds everything but the rows. */
+ * for. t holds everything but the rows. The panel that follows, `next` or NULL, comes from memory meanwhile, a share of
+ * it with every tile: weights are used once a run; without this the first tile of a panel waits for each line. */
 static void gemm_column(const sn_gemm_table *table, const sn_gemm *g, sn_gemm_tile *t, int64_t m0, int64_t m1,
-                        int64_t j0, const float *bias_row)
+                        int64_t j0, const float *bias_row, const float *next)
 {
     const float *a = t->a;
     int64_t rows = m1 - m0, n_tile = (rows + table->mr - 1) / table->mr, from = 0;
     for (int64_t i = 1; i <= n_tile; i++) {
-        int64_t to = rows * i / n_tile;
+        int64_t to = rows * i / n_tile, fetched = table->nr * (i - 1) / n_tile;
+        t->ahead = next ? next + t->k * fetched : NULL;
+        t->ahead_step = table->nr * i / n_tile - fetched;
         t->a = a + from * t->lda;
         t->c = g->c + (m0 + from) * g->ldc + j0;
         t->m = (int32_t)(to - from);
@@ -115,15 +139,16 @@ static void gemm_column(const sn_gemm_table *table, const sn_gemm *g, sn_gemm_ti
 }
 
 typedef struct gemm_block {
-    int64_t m0, m1, k0, k1;
-    const float *a; /* row m0, column k0 */
+    int64_t m0, m1, k0, k1, steps; /* k0 to k1 of sn_gemm_steps */
+    const float *a;                /* row m0, column k0 */
     int64_t lda;
     float *b_scratch; /* one panel */
 } gemm_block;
 
 static void gemm_run_block(const sn_gemm_table *table, const sn_gemm *g, const gemm_block *x, int64_t n0, int64_t n1)
 {
-    bool first = x->k0 == 0, last = x->k1 == g->k, pack = gemm_packs_b(g);
+    bool first = x->k0 == 0, last = x->k1 == x->steps, pack = gemm_packs_b(table, g);
+    int64_t width = table->pair ? 2 : 1, row0 = width * x->k0, row1 = last ? g->k : width * x->k1; /* of b */
     for (int64_t j = n0; j < n1; j += table->nr) {
         sn_gemm_tile t = {.k = x->k1 - x->k0,
                           .a = x->a,
@@ -136,16 +161,18 @@ static void gemm_run_block(const sn_gemm_table *table, const sn_gemm *g, const g
                           .bias_col = first && g->bias_col ? g->bias_col + j : NULL,
                           .act = last ? g->act : (sn_act){SN_ACT_NONE, 0, 0}};
         if (g->b_packed) {
-            t.b = g->b_packed + j * g->k + x->k0 * table->nr;
+            t.b = g->b_packed + j * x->steps + x->k0 * table->nr;
         } else if (pack || t.n < table->nr) {
-            const char *b = (const char *)(g->b + x->k0 * g->b_row + j * g->b_col);
-            gemm_pack_panel(t.k, t.n, table->nr, b, g->b_row, g->b_col, g->alpha, x->b_scratch);
+            sn_gemm_panel p = {row1 - row0, t.n, table->nr, NULL, g->b_row, g->b_col, g->alpha};
+            p.b = g->b + row0 * g->b_row + j * g->b_col;
+            gemm_pack_panel(table, &p, x->b_scratch);
             t.b = x->b_scratch;
         } else {
             t.b = g->b + x->k0 * g->b_row + j;
             t.ldb = g->b_row;
         }
-        gemm_column(table, g, &t, x->m0, x->m1, j, first ? g->bias_row : NULL);
+        const float *next = g->b_packed && n1 - j > table->nr ? t.b + x->steps * table->nr : NULL;
+        gemm_column(table, g, &t, x->m0, x->m1, j, first ? g->bias_row : NULL, next);
     }
 }
 
@@ -154,22 +181,26 @@ void sn_gemm_f32_run(const sn_gemm_table *t, const sn_gemm *g, int64_t m0, int64
 {
     if (m0 >= m1 || n0 >= n1)
         return;
-    bool copy = gemm_copies_a(g);
+    bool copy = gemm_copies_a(t, g);
     float *a_copy = scratch;
-    gemm_block x = {.b_scratch = a_copy + ((gemm_a_copy_floats(g) + 15) & ~(size_t)15)};
-    int64_t kc = gemm_streams(g) ? (g->k ? g->k : 1) : GEMM_KC, ld_copy = gemm_streams(g) ? g->k + 16 : GEMM_LDA_COPY;
+    gemm_block x = {.steps = sn_gemm_steps(t, g->k),
+                    .b_scratch = a_copy + ((gemm_a_copy_floats(t, g) + 15) & ~(size_t)15)};
+    int64_t kc = gemm_streams(g) ? (x.steps ? x.steps : 1) : GEMM_KC;
+    int64_t ld_copy = gemm_streams(g) ? x.steps + 16 : GEMM_LDA_COPY;
     for (x.m0 = m0; x.m0 < m1; x.m0 = x.m1) {
         x.m1 = m1 - x.m0 < GEMM_MC ? m1 : x.m0 + GEMM_MC;
         x.k0 = 0;
         do { /* once even for k = 0: the output is the bias then */
-            x.k1 = g->k - x.k0 < kc ? g->k : x.k0 + kc;
+            x.k1 = x.steps - x.k0 < kc ? x.steps : x.k0 + kc;
             x.a = copy ? a_copy : g->a + x.m0 * g->a_row + x.k0;
             x.lda = copy ? ld_copy : g->a_row;
-            if (copy)
+            if (t->pair)
+                gemm_pair_a(t, g, x.m0, x.m1, x.k0, x.k1, a_copy, ld_copy);
+            else if (copy)
                 gemm_copy_a(g, x.m0, x.m1, x.k0, x.k1, a_copy, ld_copy);
             gemm_run_block(t, g, &x, n0, n1);
             x.k0 = x.k1;
-        } while (x.k0 < g->k);
+        } while (x.k0 < x.steps);
     }
 }
 

@@ -9,7 +9,8 @@
  *   kernels/ref/, kernels/x86/, kernels/arm/   the implementations; ref is the specification
  *   kernels/simd/              bodies for vectors of any width, which files of the levels include
  *
- * class: "exact" (same bits as ref), "sum" (order of sums differs: |err| <= (K+2) u sum|a||b|), or "ulp:N".
+ * class: "exact" (same bits as ref), "sum" (order of sums differs: |err| <= (K+2) u sum|a||b|), "bf16" (likewise, of
+ * operands rounded to bf16: kernels/bf16.h), or "ulp:N".
  */
 #ifndef SN_KERNELS_KERNEL_H
 #define SN_KERNELS_KERNEL_H

@@ -5,9 +5,11 @@ static const sn_kernel_info all_kernels[] = {
 #define KERNEL(family, entry, level, symbol, numerics) {#family, #entry, SN_CPU_##level, #symbol, numerics},
 /* families, sorted: */
 #include "kernels/conv.inc"
+#include "kernels/conv_bf16.inc"
 #include "kernels/convert.inc"
 #include "kernels/elementwise.inc"
 #include "kernels/gemm.inc"
+#include "kernels/gemm_bf16.inc"
 #include "kernels/lstm.inc"
 #include "kernels/norm.inc"
 #include "kernels/pooling.inc"

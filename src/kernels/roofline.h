@@ -11,7 +11,8 @@
  * each of four cycles of latency needs 8 vectors. */
 enum { SN_ROOFLINE_CHAINS = 192 };
 
-/* y[i] = y[i] * 0.5 + 0.5, `rounds` times: 2 SN_ROOFLINE_CHAINS flops a round, as fast as the level's units go. */
+/* y[i] = y[i] - 2 y[i], `rounds` times: 2 SN_ROOFLINE_CHAINS flops a round, as fast as the level's units go. (A sum
+ * onto what it replaces is one instruction everywhere, and this one is exact and neither grows nor fades.) */
 typedef void sn_roofline_multiply_add_fn(int64_t rounds, float *y);
 
 /* y[i] = x[i] + x[i + 128] + x[i + 256] ..., i < 128: n floats are read once, in order. n is a multiple of 128. */

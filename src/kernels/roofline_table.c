@@ -14,6 +14,9 @@ void sn_roofline_table_init(sn_roofline_table *t, sn_cpu_level level)
         *t = ROOFLINE_LEVEL(avx2);
     if (level >= SN_CPU_AVX512)
         *t = ROOFLINE_LEVEL(avx512);
+#elif defined(__aarch64__)
+    if (level >= SN_CPU_NEON)
+        *t = ROOFLINE_LEVEL(neon);
 #else
     (void)level;
 #endif

@@ -3,9 +3,11 @@
  *     Y = act(Conv(X, W * S) + B + R) * act_scale + act_shift        residual "before" (the activation)
  *     Y = act(Conv(X, W * S) + B) * act_scale + act_shift + R        residual "after"
  *
- *     X  f32, plain [N, C, (H,) W] or blocked [N, ceil(C/b), (H,) W, b]; W's rank says which
+ *     X  f32, plain [N, C, (H,) W] or blocked [N, ceil(C/b), (H,) W, b]; W's rank says which. Or bf16, blocked: then
+ *        the products are those of kernels/conv_bf16.h. So are those of a plain X with attribute bf16 1
  *     W  f32 constant [M, C/group, (kH,) kW];  S, B  f32 constants [M], optional;  R  like Y, optional
- *     Y  blocked when attribute block is b, plain when it is 0
+ *     Y  blocked when attribute block is b, plain when it is 0; f32, or bf16 with attribute narrow 1 and X in bf16. A
+ *        blocked R may be of either type then
  *
  * W, S and B are constants: they are packed when the plan is made. activation and its act_alpha, act_beta are those of
  * kernels/activation.h. A plain X is read in place; a plain Y or R takes another pass over it, so plans keep images
@@ -14,6 +16,7 @@
 #include "base/checked.h"
 #include "base/hash.h"
 #include "ops/conv_blocked.h"
+#include "kernels/conv_bf16.h"
 #include "ops/conv_attr.h"
 #include <math.h>
 #include <string.h>
@@ -30,6 +33,10 @@ typedef struct conv_blocked_param {
     size_t result_floats; /* ...a blocked result and a blocked residual, where Y is plain */
     bool late;            /* the activation of `end` is applied to a plain Y, not to the convolution's lanes */
     sn_conv_spec end;
+    sn_conv_bf16_fn *bf16;          /* NULL: f32 */
+    sn_conv_bf16_pixels_fn *pixels; /* not NULL: X is plain floats, and made pixels at the end of scratch */
+    size_t pixels_at;
+    bool residual_bf16, y_bf16;
 } conv_blocked_param;
 
 /* ---- plan time ----------------------------------------------------------------------------------- */
@@ -37,7 +44,7 @@ typedef struct conv_blocked_param {
 setsuna_status sn_conv_blocked_constants(sn_op_ctx *c, int64_t oc)
 {
     for (uint32_t i = 0; i < c->n_in; i++)
-        SN_TRY(sn_op_want(c, i, "f32"));
+        SN_TRY(sn_op_want(c, i, i == CONV_BLOCKED_X || i == CONV_BLOCKED_R ? "f32 bf16" : "f32"));
     for (uint32_t i = CONV_BLOCKED_W; i <= CONV_BLOCKED_S; i++) {
         if (!sn_op_has(c, i))
             continue;
@@ -138,6 +145,35 @@ static setsuna_status conv_blocked_residual(sn_op_ctx *c, sn_conv_spec *s, const
     return SETSUNA_OK;
 }
 
+static bool conv_blocked_is_bf16(const sn_op_ctx *c, uint32_t i)
+{
+    return sn_op_has(c, i) && c->in[i].dtype == SETSUNA_BF16;
+}
+
+/* Products are. */
+static bool conv_blocked_in_bf16(const sn_op_ctx *c)
+{
+    return conv_blocked_is_bf16(c, CONV_BLOCKED_X) || sn_node_int(c->node, "bf16", 0) != 0;
+}
+
+/* Which of X, R and Y are bf16. */
+static setsuna_status conv_blocked_types(sn_op_ctx *c, const sn_conv_spec *s, int64_t block)
+{
+    bool narrow = sn_node_int(c->node, "narrow", 0) != 0, plain = sn_node_int(c->node, "block", 0) == 0;
+    if (sn_node_int(c->node, "bf16", 0) != 0 && !s->plain_in)
+        return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'bf16' is for plain inputs");
+    if (!conv_blocked_in_bf16(c)) {
+        if (narrow || conv_blocked_is_bf16(c, CONV_BLOCKED_R))
+            return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "the input is f32 and the output or residual bf16");
+        return SETSUNA_OK;
+    }
+    if (!sn_conv_bf16_can(s, block) || (s->plain_in && conv_blocked_is_bf16(c, CONV_BLOCKED_X)))
+        return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "a convolution of this form cannot be computed in bf16");
+    if (plain && (narrow || conv_blocked_is_bf16(c, CONV_BLOCKED_R)))
+        return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "plain outputs and residuals are f32");
+    return SETSUNA_OK;
+}
+
 /* Everything about the node: the kernel's spec, and Y's shape. */
 static setsuna_status conv_blocked_read(sn_op_ctx *c, sn_conv_spec *s, setsuna_shape *y)
 {
@@ -174,6 +210,7 @@ static setsuna_status conv_blocked_read(sn_op_ctx *c, sn_conv_spec *s, setsuna_s
         padded.dim[1] = w->dim[1] * b;
     SN_TRY(sn_conv_blocked_fits(c, &padded));
     *y = block ? blocked : plain;
+    SN_TRY(conv_blocked_types(c, s, b));
     return conv_blocked_residual(c, s, y);
 }
 
@@ -182,13 +219,15 @@ static setsuna_status conv_blocked_infer(sn_op_ctx *c)
     sn_conv_spec s;
     setsuna_shape y;
     SN_TRY(conv_blocked_read(c, &s, &y));
-    sn_op_out(c, 0, SETSUNA_F32, &y);
+    sn_op_out(c, 0, sn_node_int(c->node, "narrow", 0) ? SETSUNA_BF16 : SETSUNA_F32, &y);
     return SETSUNA_OK;
 }
 
 typedef struct conv_blocked_pack {
     const sn_conv *conv;
     const sn_conv_table *table;
+    bool bf16;
+    int64_t ic; /* of a group; conv counts pairs of them in bf16 */
 } conv_blocked_pack;
 
 static void conv_blocked_fill_weights(void *dst, const void *const *source, const void *arg)
@@ -196,8 +235,11 @@ static void conv_blocked_fill_weights(void *dst, const void *const *source, cons
     const conv_blocked_pack *p = arg;
     const sn_conv_spec *s = &p->conv->s;
     int64_t taps = s->kh * s->kw;
-    const sn_conv_weights from = {source[0], source[1], s->ic / s->group * taps, taps, 1};
-    (p->conv->winograd ? p->table->pack_winograd : sn_conv_pack_weights)(p->conv, &from, dst);
+    const sn_conv_weights from = {source[0], source[1], p->ic * taps, taps, 1};
+    if (p->bf16)
+        sn_conv_bf16_pack_weights(p->conv, p->ic, &from, dst);
+    else
+        (p->conv->winograd ? p->table->pack_winograd : sn_conv_pack_weights)(p->conv, &from, dst);
 }
 
 static void conv_blocked_fill_bias(void *dst, const void *const *source, const void *arg)
@@ -214,8 +256,8 @@ static setsuna_status conv_blocked_pack_all(sn_op_ctx *c, conv_blocked_param *p)
     const sn_const *b = sn_op_has(c, CONV_BLOCKED_B) ? c->in[CONV_BLOCKED_B].cst : NULL;
     const sn_const *f = sn_op_has(c, CONV_BLOCKED_S) ? c->in[CONV_BLOCKED_S].cst : NULL;
     int64_t taps = s->kh * s->kw;
-    conv_blocked_pack from = {cv, &p->table};
-    uint64_t key = sn_hash_u64(sn_hash_str(0, "conv_bundles"), w->uid);
+    conv_blocked_pack from = {cv, &p->table, p->bf16 != NULL, c->in[CONV_BLOCKED_W].shape.dim[1]};
+    uint64_t key = sn_hash_u64(sn_hash_str(0, p->bf16 ? "conv_pairs" : "conv_bundles"), w->uid);
     const int64_t layout[] = {cv->winograd, s->ic, s->oc, taps, s->group, cv->x_lanes, cv->limits.block, cv->n_bundle};
     key = sn_hash_u64(key, f ? f->uid : 0);
     for (size_t i = 0; i < sizeof layout / sizeof layout[0]; i++)
@@ -243,8 +285,15 @@ typedef struct conv_blocked_call {
 static void conv_blocked_part(void *arg, uint32_t part, uint32_t n_parts)
 {
     const conv_blocked_call *q = arg;
-    const sn_conv *cv = &q->p->conv;
-    sn_conv_kernel(&q->p->table, cv)(cv, &q->io, part, n_parts);
+    const conv_blocked_param *p = q->p;
+    if (p->bf16) {
+        const sn_conv_io *io = &q->io;
+        const void *x = io->x, *w = io->w;
+        const sn_conv_bf16_io narrow = {x, w, io->bias, io->residual, io->y, p->residual_bf16, p->y_bf16};
+        p->bf16(&p->conv, &narrow, part, n_parts);
+        return;
+    }
+    sn_conv_kernel(&p->table, &p->conv)(&p->conv, &q->io, part, n_parts);
 }
 
 static void conv_blocked_to_part(void *arg, uint32_t part, uint32_t n_parts)
@@ -268,6 +317,32 @@ static void conv_blocked_end_part(void *arg, uint32_t part, uint32_t n_parts)
     q->p->table.finish(&q->p->end, q->to + from, to - from);
 }
 
+/* Rows of pixels of the whole batch, shared out. */
+static void conv_blocked_pixels_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    const conv_blocked_call *q = arg;
+    const sn_conv_spec *s = &q->p->end;
+    const int64_t px = s->ih * s->iw;
+    int64_t from, to;
+    sn_pool_range(s->n * s->ih, 1, part, n_parts, &from, &to);
+    for (int64_t i = from; i < to; i++) {
+        const float *x = q->from + i / s->ih * s->ic * px + i % s->ih * s->iw;
+        q->p->pixels(x, px, s->ic, s->iw, (uint32_t *)(void *)q->to + i * s->iw * ((s->ic + 1) / 2));
+    }
+}
+
+/* The products, of X or of pixels made of it. */
+static void conv_blocked_products(const sn_step *s, sn_run *r, conv_blocked_call *q)
+{
+    if (q->p->pixels) {
+        q->from = q->io.x;
+        q->to = (float *)((char *)r->scratch + q->p->pixels_at);
+        sn_run_parallel(s, r, conv_blocked_pixels_part, q);
+        q->io.x = q->to;
+    }
+    sn_run_parallel(s, r, conv_blocked_part, q);
+}
+
 static setsuna_status conv_blocked_run(const sn_step *s, sn_run *r)
 {
     const conv_blocked_param *p = s->param;
@@ -276,7 +351,7 @@ static setsuna_status conv_blocked_run(const sn_step *s, sn_run *r)
         {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, sn_in(s, r, CONV_BLOCKED_R), sn_out(s, r, 0), r->scratch},
         NULL,
         NULL};
-    sn_run_parallel(s, r, conv_blocked_part, &q);
+    conv_blocked_products(s, r, &q);
     return SETSUNA_OK;
 }
 
@@ -291,7 +366,7 @@ static setsuna_status conv_blocked_run_plain(const sn_step *s, sn_run *r)
         sn_run_parallel(s, r, conv_blocked_to_part, &q);
         q.io.residual = residual;
     }
-    sn_run_parallel(s, r, conv_blocked_part, &q);
+    conv_blocked_products(s, r, &q);
     q.from = result;
     q.to = sn_out(s, r, 0);
     sn_run_parallel(s, r, conv_blocked_from_part, &q);
@@ -317,17 +392,23 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
               !(sn_op_has(c, CONV_BLOCKED_R) && spec.residual_last);
     if (p->late)
         sn_conv_spec_open(&spec);
-    sn_conv_plan(&spec, &p->table.limits, &p->conv);
+    const sn_conv_bf16_kernel bf16 = sn_conv_bf16_find(c->cpu);
+    p->bf16 = conv_blocked_in_bf16(c) ? bf16.fn : NULL;
+    p->pixels = p->bf16 && spec.plain_in ? bf16.pixels : NULL;
+    p->residual_bf16 = conv_blocked_is_bf16(c, CONV_BLOCKED_R);
+    p->y_bf16 = sn_node_int(c->node, "narrow", 0) != 0;
+    (p->bf16 ? sn_conv_bf16_plan : sn_conv_plan)(&spec, &p->table.limits, &p->conv);
     SN_TRY(conv_blocked_pack_all(c, p));
     const sn_conv *cv = &p->conv;
     double in = (double)cv->x_image * (double)spec.n, out = (double)cv->y_image * (double)spec.n;
+    double y_bytes = out * (p->y_bf16 ? 2 : 4), r_bytes = out * (p->residual_bf16 ? 2 : 4);
     s->param = p;
     s->run = conv_blocked_run;
-    s->kernel = sn_conv_kernel_name(&p->table, cv);
+    s->kernel = p->bf16 ? bf16.name : sn_conv_kernel_name(&p->table, cv);
     s->n_parts = sn_conv_parts(cv, c->n_threads);
     s->flops = cv->flops;
     s->work = sn_conv_winograd_flops(cv);
-    s->bytes = 4 * (in + out + (sn_op_has(c, CONV_BLOCKED_R) ? out : 0) + (double)sn_conv_weights_size(cv));
+    s->bytes = 4 * (in + (double)sn_conv_weights_size(cv)) + y_bytes + (sn_op_has(c, CONV_BLOCKED_R) ? r_bytes : 0);
     s->scratch_bytes = p->conv_bytes = sn_conv_scratch_bytes(cv, s->n_parts);
     if (plain) {
         p->out = (sn_conv_reorder){spec.n, spec.oc, spec.oh * spec.ow, cv->limits.block};
@@ -335,12 +416,16 @@ static setsuna_status conv_blocked_bind(sn_op_ctx *c, sn_step *s)
         s->run = conv_blocked_run_plain;
         s->scratch_bytes += p->result_floats * sizeof(float) * (sn_op_has(c, CONV_BLOCKED_R) ? 2 : 1);
     }
+    if (p->pixels) {
+        p->pixels_at = (s->scratch_bytes + SN_ALIGN - 1) & ~(size_t)(SN_ALIGN - 1);
+        s->scratch_bytes = p->pixels_at + (size_t)(cv->x_image * spec.n) * sizeof(uint32_t);
+    }
     return SETSUNA_OK;
 }
 
 const sn_op sn_ops_conv_blocked[] = {
     {"setsuna", "Conv", 1, 0, 2, 5, 1, 1, 0,
-     SN_CONV_BLOCKED_ATTRS "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I residual:s",
+     SN_CONV_BLOCKED_ATTRS "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I residual:s narrow:i bf16:i",
      conv_blocked_infer, conv_blocked_bind},
     {.name = NULL},
 };

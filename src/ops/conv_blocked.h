@@ -14,7 +14,7 @@ enum { CONV_BLOCKED_X, CONV_BLOCKED_W, CONV_BLOCKED_B, CONV_BLOCKED_S, CONV_BLOC
 /* Reads them into the spec. Returns OK or EMODEL. */
 setsuna_status sn_conv_blocked_act(sn_op_ctx *c, sn_conv_spec *s);
 
-/* All inputs are f32; W, B and S are constants. B and S have `oc` elements. */
+/* X and R are f32 or bf16, W, B and S f32 constants. B and S have `oc` elements. */
 setsuna_status sn_conv_blocked_constants(sn_op_ctx *c, int64_t oc);
 
 /* [N, blocks, spatial..., b] of a plain shape. */

@@ -35,6 +35,7 @@ static setsuna_status conv_up_read(sn_op_ctx *c, conv_up_param *p, sn_conv_spec 
     *s = (sn_conv_spec){.stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .group = 1, .kh = 1, .kw = 1};
     if (w->rank != 4)
         return sn_op_fail(c, SETSUNA_ESHAPE, "the weights have rank %d", (int)w->rank);
+    SN_TRY(sn_op_want(c, CONV_BLOCKED_X, "f32"));
     SN_TRY(sn_conv_blocked_constants(c, w->dim[1]));
     SN_TRY(sn_conv_blocked_act(c, s));
     sn_conv_table_init(&p->table, c->cpu);

@@ -7,7 +7,7 @@
 #include "base/checked.h"
 #include "base/hash.h"
 #include "graph/tensor.h"
-#include "kernels/gemm.h"
+#include "kernels/gemm_bf16.h"
 #include "kernels/gemm_plain.h"
 #include "ops/op.h"
 #include "ops/parts.h"
@@ -226,7 +226,7 @@ static setsuna_status gemm_bind_packed(sn_op_ctx *c, gemm_param *p)
         p->b_stride[d] = p->b_stride[d] / one * x.packed;
     uint32_t alpha_bits;
     memcpy(&alpha_bits, &p->g.alpha, sizeof alpha_bits);
-    uint64_t key = sn_hash_u64(sn_hash_str(0, "gemm_panels"), b->uid);
+    uint64_t key = sn_hash_u64(sn_hash_str(0, p->table.pair ? "gemm_pairs" : "gemm_panels"), b->uid);
     key = sn_hash_u64(key, (uint64_t)p->table.nr << 32 | alpha_bits);
     key = sn_hash_u64(sn_hash_u64(key, (uint64_t)p->g.k), (uint64_t)p->g.n << 1 | (p->g.b_row == 1));
     const void *packed;
@@ -368,6 +368,14 @@ static setsuna_status gemm_run_plain(const sn_step *s, sn_run *r)
     return SETSUNA_OK;
 }
 
+/* Rounding a takes a pass over it, and panels of b that are not packed yet are converted each time: with few columns,
+ * or few rows of such a b, that is more work than the product. */
+static bool gemm_in_bf16(const sn_op_ctx *c, const gemm_param *p)
+{
+    return c->precision == SN_PRECISION_BF16 && p->dtype == SETSUNA_F32 && p->g.n >= 8 &&
+           (c->in[1].cst || p->g.m > 2 * SN_GEMM_ROWS_STREAM);
+}
+
 static setsuna_status gemm_bind(sn_op_ctx *c, sn_step *s)
 {
     gemm_param *p = sn_op_param(c, sizeof *p);
@@ -375,7 +383,7 @@ static setsuna_status gemm_bind(sn_op_ctx *c, sn_step *s)
     if (!p)
         return SETSUNA_ENOMEM;
     SN_TRY(gemm_plan(c, p, &y));
-    sn_gemm_table_init(&p->table, c->cpu);
+    (gemm_in_bf16(c, p) ? sn_gemm_bf16_table_init : sn_gemm_table_init)(&p->table, c->cpu);
     s->param = p;
     double batch = (double)p->n_batch;
     s->flops = 2 * batch * (double)p->g.m * (double)p->g.n * (double)p->g.k;

@@ -7,16 +7,18 @@
  * Order matters and is the order of passes.inc:
  *   simplify (no-ops away)  ->  keep-f32 (between operators on f16)  ->  recognise (hard-swish, swish, GELU, layer
  *   norm; what is quantised)  ->  fold (affine, batch norm into convolutions)  ->  fuse (activation, residual)  ->
- *   layout (blocked channels)  ->  fuse-eltwise (what is left)
+ *   layout (blocked channels)  ->  fuse-gemm, fuse-attention  ->  fuse-eltwise (what is left)  ->  narrow-bf16
  */
 #ifndef SN_PASSES_PASS_H
 #define SN_PASSES_PASS_H
 
-#include "base/cpu.h"
+#include "base/precision.h"
 #include "graph/graph.h"
 
 typedef struct sn_pass_ctx {
     sn_cpu_level cpu; /* the level the plan is for */
+    sn_precision precision;
+    bool no_winograd; /* convolutions as plain sums only */
     sn_arena *arena;  /* scratch of this pass: use-def chains and the like; gone when the pass returns */
     setsuna_error *err;
 } sn_pass_ctx;

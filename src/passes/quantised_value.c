@@ -145,27 +145,32 @@ static setsuna_status quant_twin_quantize(sn_quant_graph *t, sn_quant *q, bool *
     return SETSUNA_OK;
 }
 
+/* The twin of a quant that is no function of another. */
+static setsuna_status quant_twin_own(sn_quant_graph *t, sn_quant *q)
+{
+    bool done = q->twin != SN_NONE;
+    if (!done)
+        SN_TRY(quant_twin_quantize(t, q, &done));
+    if (done)
+        return SETSUNA_OK;
+    if (q->image)
+        return sn_quant_node(t, "ToChannelsLast", t->g->value[q->plain].name, &q->plain, 1, &q->twin) ? SETSUNA_OK
+                                                                                                      : SETSUNA_ENOMEM;
+    if (q->is_signed)
+        return quant_lookup(t, q->plain, t->flip, false, &q->twin);
+    q->twin = q->plain;
+    return SETSUNA_OK;
+}
+
 setsuna_status sn_quant_twin(sn_quant_graph *t, uint32_t index, uint32_t *out)
 {
     sn_quant *q = &t->q[index];
-    bool done = q->twin != SN_NONE;
-    if (!done && q->source != SN_NONE) {
-        uint32_t x = t->q[q->source].twin; /* a source is no function itself */
-        if (x == SN_NONE)
-            SN_TRY(sn_quant_twin(t, q->source, &x));
-        SN_TRY(quant_lookup(t, x, q->table, q->is_signed, &q->twin));
-        done = true;
+    if (q->twin == SN_NONE && q->source != SN_NONE) {
+        sn_quant *from = &t->q[q->source]; /* no function itself */
+        SN_TRY(quant_twin_own(t, from));
+        SN_TRY(quant_lookup(t, from->twin, q->table, q->is_signed, &q->twin));
     }
-    if (!done)
-        SN_TRY(quant_twin_quantize(t, q, &done));
-    if (!done && q->image) {
-        if (!sn_quant_node(t, "ToChannelsLast", t->g->value[q->plain].name, &q->plain, 1, &q->twin))
-            return SETSUNA_ENOMEM;
-    } else if (!done && q->is_signed) {
-        SN_TRY(quant_lookup(t, q->plain, t->flip, false, &q->twin));
-    } else if (!done) {
-        q->twin = q->plain;
-    }
+    SN_TRY(quant_twin_own(t, q));
     *out = q->twin;
     return SETSUNA_OK;
 }

@@ -3,8 +3,6 @@
 #include "pipeline/pipeline_build.h"
 #include <string.h>
 
-enum { PIPELINE_INPUT_BYTES_MAX = 1 << 30 /* of one input file */ };
-
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 
 struct sn_model_set {
@@ -304,11 +302,13 @@ setsuna_status sn_pipeline_set_file(sn_pipeline *p, uint32_t i, const char *path
     return SETSUNA_OK;
 }
 
-setsuna_status sn_pipeline_set_bytes(sn_pipeline *p, uint32_t i, const void *data, size_t size, setsuna_error *err)
+setsuna_status sn_pipeline_set_bytes(sn_pipeline *p, uint32_t i, const char *name, const void *data, size_t size,
+                                     setsuna_error *err)
 {
     pipeline_input *in = NULL;
     SN_TRY(pipeline_find_input(p, i, SN_PIPE_BYTES, &in, err));
     pipeline_input_drop_file(p, in);
+    in->slot->bytes.source = name;
     in->slot->bytes.data = data;
     in->slot->bytes.size = size;
     in->given = true;
@@ -335,7 +335,7 @@ static setsuna_status pipeline_acquire(sn_pipeline *p, setsuna_error *err)
         if (!in->path)
             continue;
         sn_bytes fresh;
-        SN_TRY(sn_file_read(in->path, PIPELINE_INPUT_BYTES_MAX, &fresh, err));
+        SN_TRY(sn_file_read(in->path, SN_PIPE_INPUT_BYTES_MAX, &fresh, err));
         sn_bytes_fini(&in->file);
         in->file = fresh;
         in->slot->bytes.data = fresh.data;

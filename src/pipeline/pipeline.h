@@ -69,14 +69,18 @@ const sn_pipe_slot *sn_pipeline_output(const sn_pipeline *p, uint32_t i);
 /* Step i at the top level, for its type and times; NULL past the end. */
 const sn_pipe_step *sn_pipeline_step(const sn_pipeline *p, uint32_t i);
 
+enum { SN_PIPE_INPUT_BYTES_MAX = 1 << 30 /* of one input file */ };
+
 /* ---- giving inputs ----------------------------------------------------------------------------------- */
 
 /* Input i comes from this file, read at the start of every run (ledger stage acquire). Bytes inputs only. The path is
  * copied. Returns OK, EINVAL (no such input, or not bytes), ENOMEM. */
 setsuna_status sn_pipeline_set_file(sn_pipeline *p, uint32_t i, const char *path, setsuna_error *err);
 
-/* Input i is these bytes, borrowed until the run is over. */
-setsuna_status sn_pipeline_set_bytes(sn_pipeline *p, uint32_t i, const void *data, size_t size, setsuna_error *err);
+/* Input i is these bytes, borrowed until the run is over. name, borrowed as long, stands for them in messages; or NULL.
+ */
+setsuna_status sn_pipeline_set_bytes(sn_pipeline *p, uint32_t i, const char *name, const void *data, size_t size,
+                                     setsuna_error *err);
 
 /* Input i is this tensor, borrowed until the run is over. */
 setsuna_status sn_pipeline_set_tensor(sn_pipeline *p, uint32_t i, const setsuna_tensor *t, setsuna_error *err);

@@ -133,9 +133,11 @@ setsuna_status sn_fold_node(sn_build *b, const sn_node *n, const sn_op *op, bool
                     .kernel = ""};
     b->ctx->arena = b->scratch;
     b->ctx->n_threads = 1;
+    b->ctx->precision = SN_PRECISION_F32; /* what is computed once can be exact */
     setsuna_status status = op->bind(b->ctx, &step);
     b->ctx->arena = b->arena;
     b->ctx->n_threads = b->env->n_threads;
+    b->ctx->precision = b->env->precision;
     SN_TRY(status);
     step.n_parts = 1;
     if (step.scratch_bytes > b->env->memory_limit_bytes)

@@ -82,6 +82,11 @@ const sn_graph *sn_module_graph(const sn_module *m)
     return m->graph;
 }
 
+const bool *sn_module_binds(const sn_module *m)
+{
+    return m->bind;
+}
+
 bool sn_plan_matches(const sn_plan *plan, const setsuna_tensor *inputs)
 {
     for (uint32_t i = 0; i < plan->n_input; i++) {
@@ -149,7 +154,11 @@ static setsuna_status plan_passes(sn_build *b)
         sn_arena *scratch = sn_arena_create(b->env->allocator);
         if (!scratch)
             return SETSUNA_ENOMEM;
-        sn_pass_ctx ctx = {.cpu = b->env->cpu, .arena = scratch, .err = b->err};
+        sn_pass_ctx ctx = {.cpu = b->env->cpu,
+                           .precision = b->env->precision,
+                           .no_winograd = b->env->no_winograd,
+                           .arena = scratch,
+                           .err = b->err};
         bool changed = false;
         setsuna_status status = (*p)->run(b->graph, &ctx, &changed);
         sn_arena_destroy(scratch);

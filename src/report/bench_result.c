@@ -13,6 +13,15 @@ static void bench_write_output(const sn_bench_output *o, sn_json *w)
         sn_json_i64(w, o->shape.dim[i]);
     sn_json_end_array(w);
     sn_json_key_string(w, "sha256", o->sha256);
+    if (o->has_error) {
+        sn_json_key(w, "error");
+        sn_json_begin_object(w);
+        sn_json_key_f64(w, "max_abs", o->error.max_abs);
+        sn_json_key_f64(w, "max_rel", o->error.max_rel);
+        sn_json_key_f64(w, "rms_rel", o->error.rms_rel);
+        sn_json_key_u64(w, "not_finite", o->error.not_finite);
+        sn_json_end_object(w);
+    }
     sn_json_end_object(w);
 }
 
@@ -38,12 +47,21 @@ void sn_bench_result_write_json(const sn_bench_result *r, sn_json *w)
     sn_json_key_string(w, "engine", r->engine);
     sn_json_key_u64(w, "threads", r->threads);
     sn_json_key_string(w, "cpu_level", r->cpu_level);
+    sn_json_key_string(w, "precision", r->precision);
     sn_json_key_u64(w, "runs", r->ledger.n);
     sn_json_key_f64(w, "throughput_per_s", r->throughput_per_s);
     sn_json_key_u64(w, "load_ns", r->load_ns);
     sn_json_key_u64(w, "first_ns", r->first_ns);
     sn_json_key_u64(w, "peak_rss_bytes", r->peak_rss_bytes);
     sn_ledger_json_write(&r->ledger, w);
+    if (r->intervals) {
+        sn_json_key(w, "intervals_ns");
+        sn_interval_report_write_json(r->intervals, w);
+    }
+    if (r->schedule) {
+        sn_json_key(w, "schedule");
+        sn_schedule_report_write_json(r->schedule, w);
+    }
     if (r->is_stream)
         bench_write_stream(r, w);
     sn_json_key(w, "outputs");

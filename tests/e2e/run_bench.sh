@@ -31,6 +31,42 @@ $validate "$source/docs/bench.schema.json" <bench.json || fail "bench --json doe
 "$setsuna" bench $cases/test_relu/model.onnx --runs 20 >bench.txt || fail "bench"
 grep -q '^wall ' bench.txt && grep -q '^unexplained ' bench.txt && grep -q 'nearest rank' bench.txt || fail "bench's table"
 
+# Schedules: by the schema; the parts of a latency; late frames; what is wrong is said before the model is opened.
+model=$cases/test_conv_with_strides_padding/model.onnx
+for schedule in poisson:2000/s gamma:2000/s,cv=3 idle:0,100us burst:1,4,every=2ms closed:3 frames:1000/s multi-stream:4 \
+    single-stream server:1000/s offline:500 onoff:3000/s,on=10ms,off=10ms ramp:100/s..3000/s,over=50ms \
+    step:1000/s@20ms,2000/s@20ms; do
+    "$setsuna" bench $model --schedule $schedule --deadline 50ms --duration 100ms --json >schedule.json ||
+        fail "bench --schedule $schedule"
+    $validate "$source/docs/bench.schema.json" <schedule.json || fail "--schedule $schedule does not follow the schema"
+    python3 -c '
+import json, sys
+r = json.load(open("schedule.json"))
+s, n = r["schedule"], r["runs"]
+assert s["text"] == sys.argv[1] and n > 0 and s["deadline_ns"] == 50000000 and s["late"] <= n
+parts = s["queue_ns"]["mean"] + s["send_lag_ns"]["mean"] + s["service_ns"]["mean"]
+assert abs(parts - r["latency_ns"]["mean"]) <= 1e-9 * parts, (parts, r["latency_ns"]["mean"])
+assert ("scenario" in s) == (s["text"].split(":")[0] in ("multi-stream", "single-stream", "server", "offline"))
+assert not s.get("scenario", {}).get("valid")
+assert len(s["points"]) == (2 if s["text"][:4] in ("idle", "burs") else 0)
+if s["text"] == "offline:500":
+    assert n == 500
+' $schedule || fail "--schedule $schedule says nonsense"
+done
+printf '1700000000.5\n1700000000.5\n1700000000.52\n' >arrivals.txt
+"$setsuna" bench $model --schedule trace:arrivals.txt --json >schedule.json && grep -q '"runs": 3,' schedule.json ||
+    fail "bench --schedule trace"
+"$setsuna" bench $model --schedule closed:2 --runs 5 --json >schedule.json && grep -q '"runs": 5,' schedule.json ||
+    fail "bench --schedule closed:2 --runs 5"
+"$setsuna" bench $model --schedule constant:50000000/s --duration 50ms >overload.txt && grep -q OVERLOADED overload.txt ||
+    fail "an overload is not said"
+refuse 1 'at character 9: wants a rate' "$setsuna" bench /does/not/exist --schedule poisson:often
+refuse 1 'wants one of closed' "$setsuna" bench $model --schedule sometimes
+refuse 1 'only with one request in flight' "$setsuna" bench $model --schedule closed:2 --probe
+refuse 1 'gone.txt' "$setsuna" bench $model --schedule trace:gone.txt
+printf '2\n1\n' >falls.txt
+refuse 1 'line 2: this time is before' "$setsuna" bench $model --schedule trace:falls.txt
+
 # The steps: by the schema, every one with a time; sorted by gap; with a roofline that is given.
 "$setsuna" bench $cases/test_conv_with_strides_padding/model.onnx --runs 20 --per-op --json >per_op.json ||
     fail "bench --per-op --json"
@@ -64,6 +100,35 @@ proto = open(sys.argv[1] + "/test_data_set_0/output_0.pb", "rb").read()
 want = np.frombuffer(proto[proto.index(b"J", 4):][-got.nbytes:], dtype=got.dtype)  # raw_data comes last
 sys.exit(not np.allclose(got.ravel(), want, rtol=1e-3, atol=1e-7))
 PY
+# bf16: emulated by the reference, so that any machine can; the error against f32 is there and small, but not zero.
+"$setsuna" bench $cases/test_conv_with_strides_padding/model.onnx --cpu ref --precision bf16 --runs 5 --json >bf16.json ||
+    fail "bench --precision bf16"
+$validate "$source/docs/bench.schema.json" <bf16.json || fail "bench --precision bf16 --json does not follow its schema"
+"$setsuna" bench $cases/test_matmul_2d/model.onnx --cpu ref --precision bf16 --runs 5 --json >matmul.json &&
+    grep -q '"precision": "bf16"' matmul.json || fail "bench --precision bf16 of a product"
+"$setsuna" bench $cases/test_relu/model.onnx --cpu ref --precision bf16 --runs 5 >bf16.txt
+grep -q '^error against f32' bf16.txt && grep -q ' max 0, 0 of the largest' bf16.txt || fail "Relu is the same in bf16"
+"$setsuna" bench $cases/test_qlinearconv/model.onnx --cpu ref --precision bf16 --runs 5 >quantised.txt
+grep -q ' max 0, 0 of the largest' quantised.txt || fail "what is quantised is the same with bf16"
+
+# A plan cache is written, read without a word, and made anew with one when it is damaged.
+wake=$source/models/cache/openwakeword-hey-jarvis.onnx
+if [ -f "$wake" ]; then
+    rm -rf plans
+    mkdir plans
+    for start in first second damaged mended; do
+        [ $start = damaged ] && chmod u+w plans/* && echo x >>"$(echo plans/*.plan)"
+        "$setsuna" run "$wake" --plan-cache plans 2>said.txt | grep 'f32\[' >$start.txt || fail "run --plan-cache"
+        case $start$(cat said.txt) in
+        "damagedsetsuna: the plan cache plans/"*" is made anew: it is not as long as it says") ;;
+        first | second | mended) ;;
+        *) fail "the $start run --plan-cache said: $(cat said.txt)" ;;
+        esac
+        cmp -s first.txt $start.txt || fail "the $start run --plan-cache gave another answer"
+    done
+    refuse 1 'no folder for a plan cache' "$setsuna" bench "$wake" --plan-cache nowhere --runs 1
+fi
+
 # An output read back as an input.
 "$setsuna" run $cases/test_relu/model.onnx --shape x=3,4,5 --output-dir out >/dev/null || fail "run with --shape"
 "$setsuna" run $cases/test_relu/model.onnx --input x=out/y.npy --output-dir out2 >/dev/null || fail "run with .npy"
@@ -85,6 +150,13 @@ done
 refuse 2 'which model or pipeline' "$setsuna" run
 refuse 2 'unknown option' "$setsuna" bench $cases/test_relu/model.onnx --nonsense
 refuse 2 'no level "avx9"' "$setsuna" bench $cases/test_relu/model.onnx --cpu avx9
+refuse 2 'neither f32 nor bf16' "$setsuna" run $cases/test_relu/model.onnx --precision f16
+case $(uname -m) in
+aarch64) level=neon ;;
+*) level=avx2 ;;
+esac
+refuse 1 "level $level has no bf16 arithmetic" "$setsuna" run $cases/test_relu/model.onnx --precision bf16 --cpu $level
+refuse 1 "for the native engine" "$setsuna" run $cases/test_relu/model.onnx --precision bf16 --engine onnxruntime
 refuse 1 'not an engine' "$setsuna" bench $cases/test_relu/model.onnx --engine tensorflow
 refuse 1 'no input "nonsense"' "$setsuna" bench $cases/test_relu/model.onnx --shape nonsense=1
 refuse 1 'is not a shape' "$setsuna" bench $cases/test_relu/model.onnx --shape x=1,two
@@ -105,6 +177,22 @@ refuse 1 'bad.yaml:6' "$setsuna" run bad.yaml page.png
 head -c 200 out/y.npy >cut.npy
 refuse 1 'cut.npy' "$setsuna" run $cases/test_relu/model.onnx --input x=cut.npy
 refuse 1 'test_if_seq/model.onnx' "$setsuna" run $cases/test_if_seq/model.onnx
+
+# ---- standard input ----
+cat >small.yaml <<'END'
+setsuna: 1
+name: small
+inputs: {picture: bytes}
+steps:
+  - decode: {from: picture, to: photo}
+  - resize: {from: photo, to: small, fit: stretch, width: 8, height: 8}
+  - normalise: {from: small, to: x, mean: 0.5, std: 0.5}
+outputs: [x]
+END
+cat "$source/examples/page.png" | "$setsuna" run small.yaml - --output-dir piped >/dev/null || fail "a picture in a pipe"
+"$setsuna" run small.yaml "$source/examples/page.png" --output-dir named >/dev/null || fail "a picture in a file"
+cmp piped/x.npy named/x.npy || fail "a picture in a pipe is not the one in a file"
+refuse 1 '^setsuna: standard input: not a JPEG' "$setsuna" run small.yaml - </dev/null
 
 # ---- nowhere to write ----
 refuse 1 'cannot make the folder' "$setsuna" run $cases/test_relu/model.onnx --output-dir /proc/nowhere

@@ -47,3 +47,40 @@ void sn_qlinear_f32_i8_neon(void *y_, const void *x_, const float *scale, const 
     int64_t i = step || !n ? 0 : qlinear_quantize(y, x, *scale, zero ? *zero : 0, INT8_MIN, INT8_MAX, n);
     sn_qlinear_f32_i8_ref(y + i, x + i, scale + i * step, zero ? zero + i * step : NULL, step, n - i);
 }
+
+/* What is not less than what was there, as NaN, leaves it. */
+QLINEAR_INLINE float32x4_t qlinear_min(float32x4_t v, float32x4_t was)
+{
+    return vbslq_f32(vcltq_f32(v, was), v, was);
+}
+QLINEAR_INLINE float32x4_t qlinear_max(float32x4_t v, float32x4_t was)
+{
+    return vbslq_f32(vcgtq_f32(v, was), v, was);
+}
+
+void sn_qlinear_f32_range_neon(const float *x, int64_t n, float *min_out, float *max_out)
+{
+    enum { CHAINS = 4 };
+    float32x4_t low[CHAINS], high[CHAINS];
+    int64_t i = 0;
+    for (int k = 0; k < CHAINS; k++)
+        low[k] = high[k] = vdupq_n_f32(0);
+    for (; i + 4 * CHAINS <= n; i += 4 * CHAINS)
+#pragma GCC unroll 4
+        for (int k = 0; k < CHAINS; k++) {
+            float32x4_t v = vld1q_f32(x + i + 4 * k);
+            low[k] = qlinear_min(v, low[k]);
+            high[k] = qlinear_max(v, high[k]);
+        }
+    for (int k = 1; k < CHAINS; k++) {
+        low[0] = qlinear_min(low[k], low[0]);
+        high[0] = qlinear_max(high[k], high[0]);
+    }
+    float least = vminvq_f32(low[0]), most = vmaxvq_f32(high[0]);
+    for (; i < n; i++) {
+        least = x[i] < least ? x[i] : least;
+        most = x[i] > most ? x[i] : most;
+    }
+    *min_out = least;
+    *max_out = most;
+}

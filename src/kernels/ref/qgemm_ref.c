@@ -9,7 +9,7 @@ static void requant_u8(const sn_requant *rq, const int32_t *sum, int64_t col, in
         uint8_t q = sn_requant_clamp((float)sum[j] * rq->scale[col + j], rq->zero, rq->lo, rq->hi);
         if (rq->table)
             q = rq->table[q];
-        y[j] = rq->has_residual ? sn_quantized_add(&rq->sum, q, residual[j]) : q;
+        y[j] = residual ? sn_quantized_add(&rq->sum, q, residual[j]) : q;
     }
 }
 

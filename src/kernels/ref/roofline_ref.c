@@ -11,7 +11,7 @@ void sn_roofline_f32_multiply_add_ref(int64_t rounds, float *y)
         memcpy(v, y + g, sizeof v);
         for (int64_t r = 0; r < rounds; r++)
             for (int i = 0; i < ROOFLINE_GROUP; i++)
-                v[i] = v[i] * 0.5f + 0.5f; /* the product is exact, so that a fused multiply-add gives the same bits */
+                v[i] += v[i] * -2.0f; /* the product is exact, so that a fused multiply-add gives the same bits */
         memcpy(y + g, v, sizeof v);
     }
 }

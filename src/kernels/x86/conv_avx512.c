@@ -1,32 +1,16 @@
 /* Convolution kernels for AVX-512: 32 registers of 16 floats. */
 #include "kernels/conv_impl.h"
 #include "kernels/conv_winograd.h"
+#include "kernels/x86/transpose16_avx512.h"
 #include "kernels/x86/vmath_avx512.h"
 #include <string.h>
 
 typedef SN_V_TYPE V;
 enum { VW = SN_V_LANES };
 
-/* 4x4 within the 128-bit quarters, then the quarters. */
 static inline void v_transpose(V m[16])
 {
-    V t[16];
-    for (int i = 0; i < 16; i += 4) {
-        V a = _mm512_unpacklo_ps(m[i], m[i + 1]), b = _mm512_unpackhi_ps(m[i], m[i + 1]);
-        V c = _mm512_unpacklo_ps(m[i + 2], m[i + 3]), d = _mm512_unpackhi_ps(m[i + 2], m[i + 3]);
-        t[i] = _mm512_shuffle_ps(a, c, 0x44);
-        t[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
-        t[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
-        t[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
-    }
-    for (int i = 0; i < 4; i++) {
-        V a = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88), b = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
-        V c = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88), d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
-        m[i] = _mm512_shuffle_f32x4(a, c, 0x88);
-        m[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
-        m[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
-        m[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
-    }
+    sn_transpose16_ps512(m);
 }
 
 typedef struct VL {

@@ -7,13 +7,13 @@ enum { ROOFLINE_SUMS = SN_ROOFLINE_READ / ROOFLINE_LANES };
 
 static inline void roofline_group(int64_t rounds, float *y)
 {
-    const __m256 half = _mm256_set1_ps(0.5f);
+    const __m256 factor = _mm256_set1_ps(-2);
     __m256 v[ROOFLINE_VECTORS];
     for (int i = 0; i < ROOFLINE_VECTORS; i++)
         v[i] = _mm256_loadu_ps(y + i * ROOFLINE_LANES);
     for (int64_t r = 0; r < rounds; r++)
         for (int i = 0; i < ROOFLINE_VECTORS; i++)
-            v[i] = _mm256_fmadd_ps(v[i], half, half);
+            v[i] = _mm256_fmadd_ps(v[i], factor, v[i]);
     for (int i = 0; i < ROOFLINE_VECTORS; i++)
         _mm256_storeu_ps(y + i * ROOFLINE_LANES, v[i]);
 }

@@ -6,13 +6,13 @@ enum { ROOFLINE_SUMS = SN_ROOFLINE_READ / ROOFLINE_LANES };
 
 void sn_roofline_f32_multiply_add_avx512(int64_t rounds, float *y)
 {
-    const __m512 half = _mm512_set1_ps(0.5f);
+    const __m512 factor = _mm512_set1_ps(-2);
     __m512 v[ROOFLINE_VECTORS];
     for (int i = 0; i < ROOFLINE_VECTORS; i++)
         v[i] = _mm512_loadu_ps(y + i * ROOFLINE_LANES);
     for (int64_t r = 0; r < rounds; r++)
         for (int i = 0; i < ROOFLINE_VECTORS; i++)
-            v[i] = _mm512_fmadd_ps(v[i], half, half);
+            v[i] = _mm512_fmadd_ps(v[i], factor, v[i]);
     for (int i = 0; i < ROOFLINE_VECTORS; i++)
         _mm512_storeu_ps(y + i * ROOFLINE_LANES, v[i]);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Each test gets an empty folder as its working folder, with outside.txt one level above it. */
@@ -88,6 +89,50 @@ static void test_read_failures(void **state)
     assert_int_equal(sn_file_read("/dev/zero", 0, &b, &err), SETSUNA_EIO);
     assert_int_equal(b.size, 99); /* untouched by every failure */
     assert_ptr_equal(b.data, &b);
+}
+
+/* What is written into a pipe by another process, in pieces. */
+static setsuna_status read_piped(size_t size, size_t limit, sn_bytes *out, setsuna_error *err)
+{
+    int end[2];
+    assert_int_equal(pipe(end), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(end[0]);
+        for (size_t i = 0; i < size; i++) {
+            char c = (char)(i * 7);
+            if (write(end[1], &c, 1) != 1)
+                break;
+        }
+        _exit(0);
+    }
+    close(end[1]);
+    setsuna_status status = sn_file_read_stream(end[0], "the pipe", limit, out, err);
+    close(end[0]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    return status;
+}
+
+static void test_read_stream(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 65535, 65536, 65537, 200000};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        sn_bytes b;
+        setsuna_error err = {0};
+        assert_int_equal(read_piped(sizes[k], sizes[k], &b, &err), SETSUNA_OK);
+        assert_int_equal(b.size, sizes[k]);
+        for (size_t i = 0; i < b.size; i++)
+            assert_int_equal(b.data[i], (uint8_t)(i * 7));
+        sn_bytes_fini(&b);
+    }
+    sn_bytes b = {NULL, 99};
+    setsuna_error err = {0};
+    assert_int_equal(read_piped(300000, 100000, &b, &err), SETSUNA_ELIMIT);
+    assert_string_equal(err.where, "the pipe");
+    assert_int_equal(sn_file_read_stream(-1, "nothing", 0, &b, &err), SETSUNA_EIO);
+    assert_int_equal(b.size, 99); /* untouched by failures */
 }
 
 static void check_beneath(const char *name, setsuna_status want)
@@ -233,8 +278,9 @@ static void test_write_is_all_or_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FOLDER_TEST(test_read),  FOLDER_TEST(test_read_failures),           FOLDER_TEST(test_beneath_attacks),
-        FOLDER_TEST(test_write), FOLDER_TEST(test_write_is_all_or_nothing),
+        FOLDER_TEST(test_read),        FOLDER_TEST(test_read_failures),
+        FOLDER_TEST(test_read_stream), FOLDER_TEST(test_beneath_attacks),
+        FOLDER_TEST(test_write),       FOLDER_TEST(test_write_is_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

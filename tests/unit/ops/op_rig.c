@@ -129,6 +129,7 @@ int op_rig_infer(op_rig *r)
                      .n_in = r->n_in,
                      .n_out = r->n_out,
                      .cpu = r->cpu,
+                     .precision = r->precision,
                      .n_threads = r->n_threads,
                      .arena = r->arena,
                      .store = r->store,

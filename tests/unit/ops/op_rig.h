@@ -25,6 +25,7 @@ typedef struct op_rig {
     sn_pack_store *store;
     sn_pool *pool;
     sn_cpu_level cpu;
+    sn_precision precision;
     uint32_t n_threads, n_in, n_out;
     setsuna_tensor in[OP_RIG_IN];
     bool present[OP_RIG_IN];

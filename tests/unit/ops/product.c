@@ -26,6 +26,40 @@ static void test_gemm(void **state)
     }
 }
 
+/* Small whole numbers: bf16 holds them, and f32 their sums, so nothing is rounded. */
+static void whole_values(twin *t, setsuna_shape shape, twin_kind kind)
+{
+    static float v[1 << 12];
+    int64_t n;
+    assert_true(sn_shape_numel(&shape, &n) && n <= 1 << 12);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (float)(int64_t)(op_rig_random(&t->seed) % 17) - 8;
+    twin_values(t, shape, v, kind);
+}
+
+static void test_gemm_in_bf16(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 96; i++) {
+        sn_cpu_level level = i % 2 ? sn_cpu_detect() : SN_CPU_REF;
+        if (!sn_precision_supported(SN_PRECISION_BF16, level))
+            continue;
+        twin t;
+        const int m = i % 3 ? 19 : 3, n = 37, k = 23;
+        bool ta = i >> 1 & 1, tb = i >> 2 & 1, constant = i % 5 != 0;
+        twin_open(&t, "Gemm", 13, (uint64_t)i, level, (uint32_t)(1 + i % 2));
+        t.rig[0]->precision = SN_PRECISION_BF16;
+        whole_values(&t, ta ? sn_shape(2, k, m) : sn_shape(2, m, k), TWIN_INPUT);
+        whole_values(&t, tb ? sn_shape(2, n, k) : sn_shape(2, k, n), constant ? TWIN_CONST : TWIN_INPUT);
+        if (i % 4)
+            whole_values(&t, sn_shape(1, n), TWIN_INPUT);
+        TWIN_EACH(&t, op_rig_int(r, "transA", ta));
+        TWIN_EACH(&t, op_rig_int(r, "transB", tb));
+        TWIN_EACH(&t, op_rig_float(r, "alpha", i % 3 ? 1 : 0.5f));
+        twin_check(&t, 0);
+    }
+}
+
 static void test_matmul_broadcasts(void **state)
 {
     (void)state;
@@ -165,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_gemm_in_bf16),
         cmocka_unit_test(test_matmul_broadcasts),
         cmocka_unit_test(test_matmul_refuses),
         cmocka_unit_test(test_integers_wrap_around),

@@ -45,7 +45,7 @@ static uint32_t add(fixture *f, const char *op, uint32_t x, const int64_t *perm)
 
 static bool run_pass(fixture *f)
 {
-    sn_pass_ctx ctx = {SN_CPU_REF, f->scratch, NULL};
+    sn_pass_ctx ctx = {.cpu = SN_CPU_REF, .arena = f->scratch};
     bool changed = false;
     assert_int_equal(sn_pass_fuse_transpose.run(f->g, &ctx, &changed), SETSUNA_OK);
     assert_int_equal(sn_graph_sort(f->g, NULL), SETSUNA_OK);

@@ -7,6 +7,8 @@ enum { PASS_GRAPH_VALUES = 256 };
 
 void pass_graph_open(pass_graph *t, int32_t opset)
 {
+    t->precision = SN_PRECISION_F32;
+    t->no_winograd = false;
     t->arena = sn_arena_create(sn_allocator_default());
     t->g = sn_graph_create(t->arena, "test");
     t->opset = opset;
@@ -65,6 +67,7 @@ static const sn_op *pass_graph_ctx(pass_graph *t, const sn_node *n, sn_op_ctx *c
                      .n_out = n->n_out,
                      .cpu = t->cpu,
                      .n_threads = 1,
+                     .no_winograd = t->no_winograd,
                      .arena = t->arena,
                      .store = t->store,
                      .err = err};
@@ -86,8 +89,10 @@ void pass_graph_infer_last(pass_graph *t)
     const sn_op *o = pass_graph_ctx(t, n, &c, &err);
     if (!o || o->infer(&c) != SETSUNA_OK)
         fail_msg("%s: %s", err.where, err.text);
-    pass_graph_shape(t, n->out[0], &c.out[0].shape);
-    t->g->value[n->out[0]].dtype = c.out[0].dtype;
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        pass_graph_shape(t, n->out[i], &c.out[i].shape);
+        t->g->value[n->out[i]].dtype = c.out[i].dtype;
+    }
 }
 
 uint32_t pass_graph_node(pass_graph *t, const char *domain, const char *op, const uint32_t *in, uint32_t n_in)
@@ -137,7 +142,7 @@ void pass_graph_output(pass_graph *t, uint32_t v)
 bool pass_graph_pass(pass_graph *t, const sn_pass *pass)
 {
     sn_arena *scratch = sn_arena_create(sn_allocator_default());
-    sn_pass_ctx ctx = {.cpu = t->cpu, .arena = scratch};
+    sn_pass_ctx ctx = {.cpu = t->cpu, .precision = t->precision, .no_winograd = t->no_winograd, .arena = scratch};
     bool changed = false;
     assert_int_equal(pass->run(t->g, &ctx, &changed), SETSUNA_OK);
     assert_int_equal(sn_graph_sort(t->g, NULL), SETSUNA_OK);

@@ -25,7 +25,9 @@ typedef struct pass_graph {
     sn_graph *g;
     sn_pack_store *store;
     int32_t opset;
-    sn_cpu_level cpu; /* the best this machine has, until changed */
+    sn_cpu_level cpu;       /* the best this machine has, until changed */
+    sn_precision precision; /* of passes */
+    bool no_winograd;       /* of passes and operators */
 } pass_graph;
 
 void pass_graph_open(pass_graph *t, int32_t opset);

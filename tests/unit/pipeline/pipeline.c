@@ -179,13 +179,13 @@ static void test_inputs(void **state)
     float one = 1;
     setsuna_tensor t = tensor_f32(&one, 1, 1, 0, 0);
     assert_int_equal(sn_pipeline_set_tensor(p, 0, &t, &err), SETSUNA_EINVAL);
-    assert_int_equal(sn_pipeline_set_bytes(p, 1, "x", 1, &err), SETSUNA_EINVAL);
-    assert_int_equal(sn_pipeline_set_bytes(p, 2, "x", 1, &err), SETSUNA_EINVAL);
+    assert_int_equal(sn_pipeline_set_bytes(p, 1, NULL, "x", 1, &err), SETSUNA_EINVAL);
+    assert_int_equal(sn_pipeline_set_bytes(p, 2, NULL, "x", 1, &err), SETSUNA_EINVAL);
     assert_int_equal(sn_pipeline_set_tensor(p, 1, &t, &err), SETSUNA_OK);
     assert_int_equal(sn_pipeline_set_file(p, 0, "no-such-file", &err), SETSUNA_OK);
     assert_int_equal(sn_pipeline_run(p, NULL, &err), SETSUNA_ENOTFOUND);
     assert_string_equal(err.where, "no-such-file");
-    assert_int_equal(sn_pipeline_set_bytes(p, 0, "abc", 3, &err), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_set_bytes(p, 0, NULL, "abc", 3, &err), SETSUNA_OK);
     run_ok(p);
     assert_int_equal(sn_pipeline_output(p, 1)->bytes.size, 3);
     assert_int_equal(sn_pipeline_next(p, NULL, &more, &err), SETSUNA_EINVAL); /* the run is over */
@@ -507,7 +507,7 @@ static const char boxes_text[] =
 static void set_boxes(sn_pipeline *p, const uint8_t *png, size_t size, float *raw, float *scores)
 {
     setsuna_tensor r = tensor_f32(raw, 3, 1, 2, 4), s = tensor_f32(scores, 3, 1, 2, 1);
-    assert_int_equal(sn_pipeline_set_bytes(p, 0, png, size, NULL), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_set_bytes(p, 0, NULL, png, size, NULL), SETSUNA_OK);
     assert_int_equal(sn_pipeline_set_tensor(p, 1, &r, NULL), SETSUNA_OK);
     assert_int_equal(sn_pipeline_set_tensor(p, 2, &s, NULL), SETSUNA_OK);
 }
@@ -565,7 +565,7 @@ static void test_turn(void **state)
     for (int sure = 0; sure < 2; sure++) {
         float v[2] = {0.1f, sure ? 0.95f : 0.85f};
         setsuna_tensor x = tensor_f32(v, 1, 2, 0, 0);
-        assert_int_equal(sn_pipeline_set_bytes(p, 0, png, size, NULL), SETSUNA_OK);
+        assert_int_equal(sn_pipeline_set_bytes(p, 0, NULL, png, size, NULL), SETSUNA_OK);
         assert_int_equal(sn_pipeline_set_tensor(p, 1, &x, NULL), SETSUNA_OK);
         run_ok(p);
         const sn_image *a = &sn_pipeline_output(p, 0)->image.pixels, *b = &sn_pipeline_output(p, 1)->image.pixels,
@@ -613,7 +613,7 @@ static void test_pixel_limit(void **state)
         sn_pipeline *p;
         const sn_pipeline_options o = {.pixels_max = ok ? 800 : 799};
         assert_int_equal(parse_with(text, &o, &p, NULL), SETSUNA_OK);
-        assert_int_equal(sn_pipeline_set_bytes(p, 0, png, size, NULL), SETSUNA_OK);
+        assert_int_equal(sn_pipeline_set_bytes(p, 0, NULL, png, size, NULL), SETSUNA_OK);
         assert_int_equal(sn_pipeline_run(p, NULL, NULL), ok ? SETSUNA_OK : SETSUNA_ELIMIT);
         sn_pipeline_close(p);
     }

@@ -57,7 +57,7 @@ static void expect_open_fails(const char *steps, const char *reason)
 static void start(sn_pipeline *p, const sound_file *f)
 {
     setsuna_error err = {0};
-    assert_int_equal(sn_pipeline_set_bytes(p, 0, f->data, f->size, &err), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_set_bytes(p, 0, NULL, f->data, f->size, &err), SETSUNA_OK);
     assert_int_equal(sn_pipeline_start(p, NULL, &err), SETSUNA_OK);
 }
 
@@ -164,7 +164,7 @@ static void test_frames_have_ledgers_of_their_own(void **state)
     for (int64_t round = 0; round < 3; round++) {
         sn_ledger l;
         setsuna_error err = {0};
-        assert_int_equal(sn_pipeline_set_bytes(p, 0, f.data, f.size, &err), SETSUNA_OK);
+        assert_int_equal(sn_pipeline_set_bytes(p, 0, NULL, f.data, f.size, &err), SETSUNA_OK);
         /* The file is read and decoded before the first frame, and only then. */
         sn_ledger_begin(&l, 0);
         assert_int_equal(sn_pipeline_start(p, &l, &err), SETSUNA_OK);
@@ -364,7 +364,7 @@ static void check_events_in_for_each(const sound_file *sound, const uint8_t *png
     float place[8] = {0, 0, 0.25f, 0.5f, 0, 0, 0.25f, 0.5f}, score[2] = {0.9f, boxes > 1 ? 0.8f : 0.0f};
     setsuna_tensor places = {SETSUNA_F32, {3, {1, 2, 4}}, place, sizeof place};
     setsuna_tensor scores = {SETSUNA_F32, {3, {1, 2, 1}}, score, sizeof score};
-    assert_int_equal(sn_pipeline_set_bytes(p, 1, png, png_size, NULL), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_set_bytes(p, 1, NULL, png, png_size, NULL), SETSUNA_OK);
     assert_int_equal(sn_pipeline_set_tensor(p, 2, &places, NULL), SETSUNA_OK);
     assert_int_equal(sn_pipeline_set_tensor(p, 3, &scores, NULL), SETSUNA_OK);
     for (int run = 0; run < 2; run++) {
@@ -439,7 +439,7 @@ static void test_mistakes_are_told(void **state)
     assert_non_null(strstr(err.text, "10 values, but one score"));
     assert_non_null(strstr(err.where, "test.yaml"));
     /* A sound that is none is told by its file. */
-    assert_int_equal(sn_pipeline_set_bytes(p, 0, "RIFF", 4, &err), SETSUNA_OK);
+    assert_int_equal(sn_pipeline_set_bytes(p, 0, NULL, "RIFF", 4, &err), SETSUNA_OK);
     assert_int_equal(sn_pipeline_start(p, NULL, &err), SETSUNA_EINPUT);
     assert_non_null(strstr(err.text, "not a WAV"));
     assert_int_equal(sn_pipeline_next(p, NULL, &more, &err), SETSUNA_EINVAL);

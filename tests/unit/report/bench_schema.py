@@ -56,12 +56,28 @@ def check_steps(per_op):
     assert gaps == sorted(gaps), gaps
 
 
+def check_intervals(result):
+    """An interval holds its value; without one there is a longer run to make."""
+    for name in ["p50", "p90", "p95", "p99", "p99_9", "mean"]:
+        interval, value = result["intervals_ns"][name], result["latency_ns"][name]
+        assert interval["lo"] <= interval["hi"], name
+        if result["runs"] <= 1000: # beyond, values are of the histogram's precision
+            assert interval["lo"] <= value * (1 + 1e-12) and value <= interval["hi"] * (1 + 1e-12), name
+        assert (interval["longer"] == 1) == (interval["verdict"] == "certified"), name
+
+
 def check_sense(case, result):
     """What a schema cannot say."""
     check_ledger(case, result)
     assert ("per_op" in result) == (case == "per_op"), case
     if case == "per_op":
         check_steps(result["per_op"])
+    assert ("schedule" in result) == (case in ("schedule", "curve")), case
+    if "schedule" in result:
+        assert ("scenario" in result["schedule"]) == (case == "schedule"), case
+        assert [p.get("idle_ns") for p in result["schedule"]["points"]] == ([] if case == "schedule" else [0, 1000000])
+    if "intervals_ns" in result:
+        check_intervals(result)
     assert ("stream" in result) == (case == "stream"), case
     if "stream" in result:
         stream = result["stream"]
@@ -100,10 +116,12 @@ def check_strictness(document):
     for path in places(document):
         if not path:
             continue
-        if isinstance(path[-1], str) and path not in (("stream",), ("per_op",)):
+        optional = (("stream",), ("per_op",), ("intervals_ns",), ("schedule",), ("schedule", "scenario"))
+        if isinstance(path[-1], str) and path not in optional:
             assert_refused(changed(document, path, lambda p, k: p.pop(k)), f"{path} missing")
         assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, None)), f"{path} null")
-        assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, True)), f"{path} true")
+        if path[-1] not in ("settled", "valid"):
+            assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, True)), f"{path} true")
         assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, -1)), f"{path} -1")
         value = document
         for key in path:
@@ -124,7 +142,7 @@ def check_documentation():
         assert not found, f"the example in docs/json.md: {found}"
 
 
-for name in ["empty", "one", "typical", "stream", "histogram", "overdrawn", "hostile", "per_op"]:
+for name in ["empty", "one", "typical", "stream", "histogram", "overdrawn", "hostile", "per_op", "schedule", "curve"]:
     emitted = emit(name)
     problems = list(violations(emitted, SCHEMA))
     assert not problems, f"{name}: {problems}"
@@ -132,4 +150,5 @@ for name in ["empty", "one", "typical", "stream", "histogram", "overdrawn", "hos
 check_strictness(emit("one"))
 check_strictness(emit("stream"))
 check_strictness(emit("per_op"))
+check_strictness(emit("schedule"))
 check_documentation()

@@ -198,6 +198,25 @@ static void fill_steps(sn_step_report *r, sn_step_row *row, size_t n)
     sn_step_report_sort(r, SN_STEP_BY_GAP);
 }
 
+static void fill_schedule(const char *text, const sn_summary *wall, sn_schedule *s, sn_schedule_result *out)
+{
+    if (sn_schedule_parse(text, 1, s, NULL) != SETSUNA_OK)
+        abort();
+    *out = (sn_schedule_result){.text = text,
+                                .seed = UINT64_MAX,
+                                .schedule = s,
+                                .offered_per_s = 199.5,
+                                .busy = 0.7,
+                                .n_dropped = 1,
+                                .n_unserved = 2,
+                                .deadline_ns = 1000000,
+                                .n_late = 3,
+                                .service = *wall,
+                                .point = {*wall, *wall},
+                                .scenario_queries = wall->n,
+                                .scenario_ns = wall->p99};
+}
+
 static int emit_bench(sn_sink *sink, const char *name)
 {
     static const struct {
@@ -215,6 +234,8 @@ static int emit_bench(sn_sink *sink, const char *name)
         {"histogram", 3000, 1000, false, false, 2, "m.onnx"},
         {"overdrawn", 500, 0, true, false, 1, "m.onnx"},
         {"per_op", 1, 0, false, false, 1, "model.onnx"},
+        {"schedule", 900, 0, false, false, 1, "model.onnx"},
+        {"curve", 30, 0, false, false, 1, "model.onnx"},
         {"hostile", 10, 0, false, false, 3, "\x1b[31m\"\\\n\xff\xed\xa0\x80/model.onnx"},
     };
     sn_bench_output outputs[] = {
@@ -224,6 +245,8 @@ static int emit_bench(sn_sink *sink, const char *name)
     };
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
         sn_sha256_text(&i, sizeof i, outputs[i].sha256);
+    outputs[0].has_error = strcmp(name, "typical") == 0;
+    outputs[0].error = (sn_output_error){0.25, 1e-3, 5e-4, 2};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (strcmp(cases[i].name, name) != 0)
             continue;
@@ -237,6 +260,7 @@ static int emit_bench(sn_sink *sink, const char *name)
                              .engine = "native",
                              .threads = 2,
                              .cpu_level = "avx512vnni",
+                             .precision = strcmp(name, "typical") == 0 ? "bf16" : "f32",
                              .throughput_per_s = cases[i].n * 1.7,
                              .load_ns = 123456,
                              .first_ns = 98765,
@@ -253,10 +277,27 @@ static int emit_bench(sn_sink *sink, const char *name)
             fill_steps(&steps, row, sizeof row / sizeof *row);
             r.per_op = &steps;
         }
+        sn_interval_report intervals;
+        if (cases[i].n > 0) {
+            if (sn_interval_report_make(&b.series[SN_BOOK_WALL], true, &intervals) != SETSUNA_OK)
+                abort();
+            r.intervals = &intervals;
+        }
+        sn_schedule schedule;
+        sn_schedule_result scheduled;
+        const char *text = strcmp(name, "schedule") == 0 ? "server:200/s"
+                           : strcmp(name, "curve") == 0  ? "idle:0,1ms"
+                                                         : NULL;
+        if (text) {
+            fill_schedule(text, &r.ledger.wall, &schedule, &scheduled);
+            r.schedule = &scheduled;
+        }
         sn_json w;
         sn_json_init(&w, sink, 2);
         sn_bench_result_write_json(&r, &w);
         setsuna_status status = sn_json_finish(&w);
+        if (text)
+            sn_schedule_fini(&schedule);
         sn_book_fini(&b);
         sn_book_fini(&openings);
         return status == SETSUNA_OK ? 0 : 1;

@@ -1,0 +1,60 @@
+/* bench --schedule: requests when a schedule says, not when the last one is done.
+ *
+ * The model is one server with a queue: requests that are due while another runs wait for their turn, in order. A
+ * closed loop of N has N servers, each a thread with an instance of its own. Latency is from the scheduled time;
+ * waiting in the queue, being late oneself (send lag) and service are kept apart.
+ */
+#ifndef SN_CLI_BENCH_SCHEDULE_H
+#define SN_CLI_BENCH_SCHEDULE_H
+
+#include "report/schedule_report.h"
+#include "stats/samples.h"
+#include <setsuna/status.h>
+#include <signal.h>
+
+typedef struct sn_bench_schedule_options {
+    const char *text; /* NULL: no schedule, one request after the other */
+    uint64_t seed;
+    uint64_t deadline_ns; /* 0: none, but that of frames */
+    uint64_t runs, duration_ns;
+    const volatile sig_atomic_t *stop;
+} sn_bench_schedule_options;
+
+/* One request of one server, made by the caller. prepare, at the end of the request before, does what is nobody's
+ * latency. serve runs request `id`, due at due_ns and begun at begin_ns, into the caller's own ledgers. *end_out: when
+ * it was done. */
+typedef struct sn_bench_server {
+    void *ctx;
+    setsuna_status (*prepare)(void *ctx, setsuna_error *err);
+    setsuna_status (*serve)(void *ctx, uint64_t id, uint64_t due_ns, uint64_t begin_ns, uint64_t *end_out,
+                            setsuna_error *err);
+} sn_bench_server;
+
+typedef struct sn_bench_time {
+    uint64_t due_ns, free_ns, begin_ns, end_ns; /* free: when the server could have begun */
+    uint32_t point;
+} sn_bench_time;
+
+typedef struct sn_bench_schedule {
+    sn_schedule schedule;
+    sn_bench_schedule_options options;
+    sn_bench_time *time; /* of the requests that were served, in order of their turn */
+    size_t n, room;
+    uint64_t n_dropped, n_unserved, begin_ns, end_ns, last_due_ns;
+    sn_samples latency; /* in that order */
+    sn_schedule_result result;
+} sn_bench_schedule;
+
+/* Parses the schedule. Borrows the options' text. Returns as sn_schedule_parse. fini is fine for a zeroed struct. */
+setsuna_status sn_bench_schedule_init(sn_bench_schedule *b, const sn_bench_schedule_options *o, setsuna_error *err);
+void sn_bench_schedule_fini(sn_bench_schedule *b);
+
+/* Runs the schedule on as many servers as it has in flight, until the runs or the time are over, the schedule is or
+ * *stop is set. What is due within the time is served, for as long again; the rest is counted. Returns what a server
+ * returned; ENOMEM. */
+setsuna_status sn_bench_schedule_measure(sn_bench_schedule *b, const sn_bench_server *server, setsuna_error *err);
+
+/* Fills latency and result from the times. Returns OK, ENOMEM. */
+setsuna_status sn_bench_schedule_summarize(sn_bench_schedule *b);
+
+#endif
