@@ -1,16 +1,19 @@
 /* cold [--threads N] [--rounds N] MODEL [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]
  *
- * From nothing to an answer: fresh processes, the native engine and ONNX Runtime in turn. Each opens the model,
+ * From nothing to an answer: fresh processes, the native engine without and with a plan cache and ONNX Runtime in turn.
+ * Each opens the model,
  * predicts once, says when it was done, and predicts twice more. Prints one JSON object: for each engine the time from
- * just before the process was made to the end of its first prediction, that prediction alone, and the peak memory of
- * the process.
+ * just before the process was made to the end of its first prediction (and what of it had passed before main, at the
+ * end of opening the model, and at the end of planning), that prediction alone, the second one, and the peak memory
+ * of the process.
  *
- * cold --child FD ENGINE THREADS MODEL [INPUT...] is such a process. */
+ * cold --child FD ENGINE THREADS MODEL [INPUT...] is such a process; ENGINE native:DIR has a plan cache. */
 #include "base/clock.h"
 #include "cli/model_inputs.h"
 #include "e2e/test_input.h"
 #include "report/json.h"
 #include "stats/quantile.h"
+#include <dirent.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +22,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { COLD_ROUNDS_MAX = 100, COLD_WORDS_MAX = 64, COLD_MORE_RUNS = 2 };
+enum { COLD_ROUNDS_MAX = 100, COLD_WORDS_MAX = 64, COLD_RUNS = 3 };
 
 extern char **environ;
 static setsuna_error error;
 
+/* Moments of a cold start, as times since just before its process was made; then how long predictions took. */
 typedef struct cold_answer {
-    uint64_t done_ns, first_ns; /* when the first prediction ended; how long it took */
+    uint64_t main_ns, opened_ns, prepared_ns, done_ns;
+    uint64_t first_ns, second_ns;
 } cold_answer;
 
 static int cold_fail(const char *what)
@@ -38,24 +43,34 @@ static int cold_child(int argc, char **argv)
 {
     static sn_cli_inputs in;
     static setsuna_tensor out[64];
-    sn_model_options o = {.engine = argv[3], .cpu_level = -1, .n_threads = (uint32_t)atoi(argv[4])};
+    bool cached = strncmp(argv[3], "native:", 7) == 0;
+    sn_model_options o = {.engine = cached ? "native" : argv[3],
+                          .cpu_level = -1,
+                          .n_threads = (uint32_t)atoi(argv[4]),
+                          .plan_cache = cached ? argv[3] + 7 : NULL};
     sn_model *model;
     sn_session *session;
+    cold_answer a = {.main_ns = sn_now_ns()};
     for (int i = 6; i < argc; i++)
         sn_cli_inputs_add(&in, argv[i], test_input_kind(argv[i]));
-    if (sn_model_open(argv[5], &o, &model, &error) != SETSUNA_OK ||
-        sn_cli_inputs_make(&in, model, true, &error) != SETSUNA_OK ||
+    if (sn_model_open(argv[5], &o, &model, &error) != SETSUNA_OK)
+        return cold_fail(argv[5]);
+    a.opened_ns = sn_now_ns();
+    if (sn_cli_inputs_make(&in, model, true, &error) != SETSUNA_OK ||
         sn_session_create(model, &session, &error) != SETSUNA_OK ||
         sn_session_prepare(session, in.tensor, &error) != SETSUNA_OK)
         return cold_fail(argv[5]);
-    uint64_t begin = sn_now_ns();
-    if (sn_session_run(session, in.tensor, out, &error) != SETSUNA_OK)
-        return cold_fail(argv[5]);
-    cold_answer a = {.done_ns = sn_now_ns()};
-    a.first_ns = a.done_ns - begin;
-    for (int i = 0; i < COLD_MORE_RUNS; i++)
+    a.prepared_ns = sn_now_ns();
+    for (int i = 0; i < COLD_RUNS; i++) {
+        uint64_t begin = sn_now_ns();
         if (sn_session_run(session, in.tensor, out, &error) != SETSUNA_OK)
             return cold_fail(argv[5]);
+        uint64_t end = sn_now_ns();
+        if (i == 0)
+            a.done_ns = end;
+        if (i < 2)
+            *(i ? &a.second_ns : &a.first_ns) = end - begin;
+    }
     bool told = write(atoi(argv[2]), &a, sizeof a) == (ssize_t)sizeof a;
     _exit(told ? 0 : 1); /* how long it takes to give memory back is no part of the question */
 }
@@ -83,13 +98,32 @@ static bool cold_start(char *engine, char *threads, int argc, char **argv, cold_
     ok = read(ends[0], a, sizeof *a) == (ssize_t)sizeof *a;
     close(ends[0]);
     ok = wait4(pid, &code, 0, &usage) == pid && ok && code == 0;
-    a->done_ns -= begin;
+    uint64_t *moment[] = {&a->main_ns, &a->opened_ns, &a->prepared_ns, &a->done_ns};
+    for (size_t i = 0; i < sizeof moment / sizeof moment[0]; i++)
+        *moment[i] -= begin;
     *peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
     return ok;
 }
 
-static void cold_print(sn_json *w, const char *key, uint64_t *v, size_t n)
+/* The folder and the files in it. */
+static void cold_remove(const char *dir)
 {
+    char path[4096];
+    DIR *d = opendir(dir);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        unlink(path); /* "." and ".." stay, being folders */
+    }
+    if (d)
+        closedir(d);
+    rmdir(dir);
+}
+
+static void cold_print(sn_json *w, const char *key, const uint64_t *first, size_t stride, size_t n)
+{
+    uint64_t v[COLD_ROUNDS_MAX];
+    for (size_t i = 0; i < n; i++)
+        v[i] = first[i * stride];
     sn_sort_u64(v, n);
     sn_json_key(w, key);
     sn_json_begin_object(w);
@@ -101,8 +135,13 @@ static void cold_print(sn_json *w, const char *key, uint64_t *v, size_t n)
 
 int main(int argc, char **argv)
 {
-    static char engine[][12] = {"native", "onnxruntime"};
-    static uint64_t done[2][COLD_ROUNDS_MAX], first[2][COLD_ROUNDS_MAX], peak[2][COLD_ROUNDS_MAX];
+    static char dir[] = "/tmp/setsuna-cold-XXXXXX", native[] = "native", onnxruntime[] = "onnxruntime";
+    static char cached[sizeof dir + 8];
+    static char *const engine[] = {native, cached, onnxruntime};
+    static const char *const name[] = {"native", "cached", "onnxruntime"};
+    enum { ENGINES = 3 };
+    static cold_answer answer[ENGINES][COLD_ROUNDS_MAX];
+    static uint64_t peak[ENGINES][COLD_ROUNDS_MAX];
     if (argc > 5 && strcmp(argv[1], "--child") == 0)
         return cold_child(argc, argv);
     int rounds = 5, at = 1;
@@ -117,25 +156,37 @@ int main(int argc, char **argv)
         return 2;
     }
     argv[at - 1] = argv[0]; /* the words of a process: its name, then the model and its inputs */
-    for (int r = 0; r < rounds; r++)
-        for (int i = 0; i < 2; i++) {
-            cold_answer a;
-            if (!cold_start(engine[i], threads, argc - at, argv + at - 1, &a, &peak[i][r]))
-                return 1;
-            done[i][r] = a.done_ns;
-            first[i][r] = a.first_ns;
-        }
+    if (!mkdtemp(dir)) {
+        perror(dir);
+        return 1;
+    }
+    snprintf(cached, sizeof cached, "native:%s", dir);
+    cold_answer unused;
+    uint64_t unused_peak;
+    bool ok = cold_start(cached, threads, argc - at, argv + at - 1, &unused, &unused_peak); /* makes the cache */
+    for (int r = 0; r < rounds && ok; r++)
+        for (int i = 0; i < ENGINES && ok; i++)
+            ok = cold_start(engine[i], threads, argc - at, argv + at - 1, &answer[i][r], &peak[i][r]);
+    cold_remove(dir);
+    if (!ok)
+        return 1;
     sn_sink sink;
     sn_json w;
     sn_sink_init_file(&sink, stdout);
     sn_json_init(&w, &sink, 0);
     sn_json_begin_object(&w);
-    for (int i = 0; i < 2; i++) {
-        sn_json_key(&w, engine[i]);
+    for (int i = 0; i < ENGINES; i++) {
+        sn_json_key(&w, name[i]);
         sn_json_begin_object(&w);
-        cold_print(&w, "answer_ns", done[i], (size_t)rounds);
-        cold_print(&w, "first_ns", first[i], (size_t)rounds);
-        cold_print(&w, "peak_bytes", peak[i], (size_t)rounds);
+        const struct {
+            const char *key;
+            const uint64_t *first;
+        } column[] = {{"main_ns", &answer[i]->main_ns},         {"opened_ns", &answer[i]->opened_ns},
+                      {"prepared_ns", &answer[i]->prepared_ns}, {"answer_ns", &answer[i]->done_ns},
+                      {"first_ns", &answer[i]->first_ns},       {"second_ns", &answer[i]->second_ns}};
+        for (size_t k = 0; k < sizeof column / sizeof column[0]; k++)
+            cold_print(&w, column[k].key, column[k].first, sizeof(cold_answer) / sizeof(uint64_t), (size_t)rounds);
+        cold_print(&w, "peak_bytes", peak[i], 1, (size_t)rounds);
         sn_json_end_object(&w);
     }
     sn_json_end_object(&w);

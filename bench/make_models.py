@@ -374,13 +374,20 @@ MODELS = {
 }
 
 
-def write(folder, name, version):
+def version_of(program, *more):
+    """Of a file that a program makes, from what else it depends on."""
+    with open(os.path.abspath(program), "rb") as f:
+        return hashlib.sha256(f.read() + "".join((onnx.__version__, *more)).encode()).hexdigest()
+
+
+def write(folder, name, version, make):
+    """make() is a model; it is asked for where folder/name.onnx has another version."""
     path, stamp = os.path.join(folder, name + ".onnx"), os.path.join(folder, name + ".version")
     if os.path.exists(path) and os.path.exists(stamp):
         with open(stamp, encoding="ascii") as f:
             if f.read() == version:
                 return
-    onnx.save(MODELS[name]().model(), path + ".part")
+    onnx.save(make(), path + ".part")
     os.rename(path + ".part", path)
     with open(stamp, "w", encoding="ascii") as f:
         f.write(version)
@@ -394,10 +401,8 @@ def main(words):
     if not words or words[0].startswith("-") or not set(words[1:]) <= MODELS.keys():
         sys.exit(__doc__)
     os.makedirs(words[0], exist_ok=True)
-    with open(os.path.abspath(__file__), "rb") as f:
-        version = hashlib.sha256(f.read() + onnx.__version__.encode()).hexdigest()
     for name in words[1:] or MODELS:
-        write(words[0], name, version)
+        write(words[0], name, version_of(__file__), lambda: MODELS[name]().model())  # noqa: B023
 
 
 if __name__ == "__main__":

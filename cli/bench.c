@@ -35,6 +35,7 @@ static const sn_cli_option bench_options[] = {
     {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
+    {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"probe", NULL, "also read run-queue wait, faults and switches of every prediction or frame (about 2 us each)"},
@@ -58,6 +59,7 @@ enum {
     BENCH_CPU,
     BENCH_PRECISION,
     BENCH_NO_WINOGRAD,
+    BENCH_PLAN_CACHE,
     BENCH_ENGINE,
     BENCH_ORT,
     BENCH_PROBE,
@@ -593,6 +595,7 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
             return sn_cli_usage_error(&bench_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
         return SN_EXIT_OK;
     case BENCH_NO_WINOGRAD: m->no_winograd = true; return SN_EXIT_OK;
+    case BENCH_PLAN_CACHE: m->plan_cache = args->value; return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
     case BENCH_PROBE: b->probe = true; return SN_EXIT_OK;

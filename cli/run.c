@@ -22,6 +22,7 @@ static const sn_cli_option run_options[] = {
     {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
+    {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"ledger", NULL, "also print where the time of the predictions, or of a stream's frames, went"},
@@ -37,6 +38,7 @@ enum {
     RUN_CPU,
     RUN_PRECISION,
     RUN_NO_WINOGRAD,
+    RUN_PLAN_CACHE,
     RUN_ENGINE,
     RUN_ORT,
     RUN_LEDGER,
@@ -200,6 +202,7 @@ static int run_option(run *r, sn_cli_args *args, int word)
             return sn_cli_usage_error(&run_command, "--precision: neither f32 nor bf16: \"%s\"", args->value);
         return SN_EXIT_OK;
     case RUN_NO_WINOGRAD: r->workload.model.no_winograd = true; return SN_EXIT_OK;
+    case RUN_PLAN_CACHE: r->workload.model.plan_cache = args->value; return SN_EXIT_OK;
     case RUN_ENGINE: r->workload.model.engine = args->value; return SN_EXIT_OK;
     case RUN_ORT: r->workload.model.onnxruntime_library = args->value; return SN_EXIT_OK;
     case RUN_LEDGER: r->ledger = true; return SN_EXIT_OK;

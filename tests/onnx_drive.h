@@ -83,6 +83,7 @@ static inline bool drive_run(sn_model *model)
     uint32_t n = 0;
     if (out && drive_make_inputs(model, in, &n) && sn_session_create(model, &session, NULL) == SETSUNA_OK) {
         setsuna_error err;
+        (void)sn_session_prepare(session, in, &err);
         ok = sn_session_run(session, in, out, &err) == SETSUNA_OK;
         if (ok) /* again: what the first run left behind must not matter */
             sn_session_run(session, in, out, &err);

@@ -30,6 +30,8 @@ typedef struct setsuna_options {
     size_t memory_limit_bytes; /* plans that need more are refused; default 8 GiB */
     const char *precision;     /* of products: "f32" (default), or "bf16" where the CPU has AVX512_BF16 */
     int no_winograd; /* 1: convolutions only as plain sums, slower and rounded less (docs/numerics.md); default 0 */
+    const char *plan_cache; /* a folder where packed weights are kept for the next process, which then starts faster and
+                               shares their memory; what is stale or corrupt there is made anew; default: none */
 } setsuna_options;
 
 /* An input or output as the model declares it. A dim of -1 is free. */
@@ -68,8 +70,9 @@ SETSUNA_API setsuna_status setsuna_session_create(setsuna_model *model, setsuna_
                                                   setsuna_error *error);
 SETSUNA_API void setsuna_session_destroy(setsuna_session *session); /* NULL is fine */
 
-/* Plans for inputs of these shapes ahead of the first run; data is read only where shapes depend on it and may be NULL
- * elsewhere. Returns as setsuna_session_run. */
+/* Makes ready for inputs of these shapes, so that the first run is as fast as the next ones; a run with new shapes does
+ * it otherwise. Data may be NULL; where it is given, it decides which branch of the model is made ready, and what runs
+ * in next to no time is run once with it. Outputs of the last run are lost. Returns as setsuna_session_run. */
 SETSUNA_API setsuna_status setsuna_session_prepare(setsuna_session *session, const setsuna_tensor *inputs,
                                                    setsuna_error *error);
 

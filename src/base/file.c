@@ -173,7 +173,7 @@ void sn_bytes_fini(sn_bytes *b)
 
 /* A file without a name in path's folder: should we be killed while writing, nothing stays. -1 where the file system
  * has no such thing, or the path is too long. */
-static int file_open_unnamed(const char *path)
+static int file_open_unnamed(const char *path, mode_t mode)
 {
     char dir[4096] = ".";
     const char *slash = strrchr(path, '/');
@@ -183,7 +183,7 @@ static int file_open_unnamed(const char *path)
     if (slash)
         memcpy(dir, path, n);
     dir[n] = '\0';
-    return open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    return open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
 }
 
 /* A name beside path that nobody has, into tmp (strlen(path) + sizeof FILE_TMP_SUFFIX bytes). false: no randomness. */
@@ -200,13 +200,13 @@ static bool file_tmp_name(const char *path, char *tmp)
 
 /* Opens the file to write into: *named says whether tmp is its name already. Returns the descriptor or -1 with errno.
  * Not mkostemp: that makes the file private, and undoing it would need the process's umask. */
-static int file_open_tmp(const char *path, char *tmp, bool *named)
+static int file_open_tmp(const char *path, char *tmp, mode_t mode, bool *named)
 {
     if (!file_tmp_name(path, tmp))
         return -1;
-    int fd = file_open_unnamed(path);
+    int fd = file_open_unnamed(path, mode);
     *named = fd < 0;
-    return fd >= 0 ? fd : open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    return fd >= 0 ? fd : open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 }
 
 /* Gives an unnamed file the name tmp. A link cannot replace a file, so the rename into place comes after it. */
@@ -232,16 +232,24 @@ static setsuna_status file_write_full(int fd, const char *data, size_t size, con
 
 setsuna_status sn_file_write(const char *path, const void *data, size_t size, setsuna_error *err)
 {
+    return sn_file_write_parts(path, &(sn_file_part){data, size}, 1, 0666, err);
+}
+
+setsuna_status sn_file_write_parts(const char *path, const sn_file_part *part, size_t n_part, mode_t mode,
+                                   setsuna_error *err)
+{
     char *tmp = sn_alloc(sn_allocator_default(), strlen(path) + sizeof FILE_TMP_SUFFIX);
     if (!tmp)
         return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
     setsuna_status status;
     bool named;
-    int fd = file_open_tmp(path, tmp, &named);
+    int fd = file_open_tmp(path, tmp, mode, &named);
     if (fd < 0) {
         status = file_fail_errno(err, path, "create");
     } else {
-        status = file_write_full(fd, data, size, path, err);
+        status = SETSUNA_OK;
+        for (size_t i = 0; i < n_part && status == SETSUNA_OK; i++)
+            status = file_write_full(fd, part[i].data, part[i].size, path, err);
         if (status == SETSUNA_OK && !named) {
             named = file_give_name(fd, tmp) == 0;
             if (!named)

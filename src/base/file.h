@@ -43,4 +43,13 @@ void sn_bytes_fini(sn_bytes *b);
  * temporary is left, and an existing file is untouched. Returns OK, ENOTFOUND (no such folder), EIO, ENOMEM. */
 setsuna_status sn_file_write(const char *path, const void *data, size_t size, setsuna_error *err);
 
+/* The same of several parts, one behind the other; mode: of the file, less the process's umask. */
+typedef struct sn_file_part {
+    const void *data;
+    size_t size;
+} sn_file_part;
+
+setsuna_status sn_file_write_parts(const char *path, const sn_file_part *part, size_t n_part, mode_t mode,
+                                   setsuna_error *err);
+
 #endif

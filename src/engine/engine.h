@@ -26,6 +26,7 @@ typedef struct sn_model_options {
     uint32_t n_threads;              /* 0 means 1 */
     size_t memory_limit_bytes;       /* planned memory above this is refused with ELIMIT; 0: 8 GiB */
     bool no_winograd;                /* native engine: convolutions as plain sums only (kernels/conv_winograd.h) */
+    const char *plan_cache;          /* native engine, models in files: a folder for packed weights; NULL: none */
 } sn_model_options;
 
 /* An input or output as the model declares it: dims of -1 are free; sym[i] is the free dim's name or NULL. */
@@ -47,7 +48,8 @@ setsuna_status sn_model_parse(const void *data, size_t size, const sn_model_opti
 void sn_model_close(sn_model *model); /* all its sessions must be destroyed before; NULL is fine */
 
 const char *sn_model_engine(const sn_model *model); /* "native" or "onnxruntime 1.30.0" */
-const char *sn_model_note(const sn_model *model);   /* why "auto" chose as it did; "" when there is nothing to say */
+/* Why "auto" chose as it did, or what is wrong with the plan cache; "" when there is nothing to say. */
+const char *sn_model_note(const sn_model *model);
 uint32_t sn_model_inputs(const sn_model *model);
 uint32_t sn_model_outputs(const sn_model *model);
 const sn_io *sn_model_input(const sn_model *model, uint32_t i);
@@ -58,8 +60,9 @@ const char *sn_model_metadata(const sn_model *model, const char *key);
 setsuna_status sn_session_create(sn_model *model, sn_session **out, setsuna_error *err);
 void sn_session_destroy(sn_session *session);
 
-/* Plans for these inputs ahead of the first run (data is read only for inputs that determine shapes; it may be NULL
- * for the others). Otherwise the first run with new shapes plans. */
+/* Makes ready for inputs like these, so that the first run is as fast as the next ones; otherwise the first run with
+ * new shapes plans. Data may be NULL; where it is given, it decides which branch of the model is made ready, and what
+ * runs in next to no time is run once with it. Outputs of the last run are lost. */
 setsuna_status sn_session_prepare(sn_session *session, const setsuna_tensor *inputs, setsuna_error *err);
 
 /* One forward pass. inputs: one tensor per model input, in order; data is borrowed for the call, aligned to its

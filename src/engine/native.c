@@ -1,7 +1,9 @@
 /* The native engine: import, plan on demand, execute. */
 #include "engine/native.h"
 #include "base/lazy_file.h"
+#include "base/hash.h"
 #include "engine/engine_impl.h"
+#include "engine/plan_cache.h"
 #include "passes/expand_gradient.h"
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,8 @@ typedef struct native_model {
     bool env_ready;
     sn_module *module;
     sn_io *io; /* inputs, then outputs */
+    const sn_lazy_file **files;
+    sn_plan_cache *cache; /* NULL: none */
 } native_model;
 
 typedef struct native_session {
@@ -45,6 +49,22 @@ static void native_io(const sn_graph *g, const uint32_t *v, uint32_t n, sn_io *i
     }
 }
 
+static setsuna_status native_open_cache(native_model *m, const char *path, const sn_model_options *o,
+                                        setsuna_error *err)
+{
+    size_t n = m->onnx->n_external + 1;
+    m->files = sn_alloc(o->allocator, n * sizeof *m->files);
+    if (!m->files)
+        return sn_fail(err, SETSUNA_ENOMEM, path, "out of memory");
+    m->files[0] = &m->file;
+    for (size_t i = 1; i < n; i++)
+        m->files[i] = &m->onnx->external[i - 1];
+    /* What decides how weights are packed, besides their own keys (ops/op.h). */
+    uint64_t options = sn_hash_u64(sn_hash_u64((uint64_t)o->cpu_level, o->no_winograd), (uint64_t)o->precision);
+    return sn_plan_cache_open(o->plan_cache, path, options, m->files, n, m->env.store, o->allocator, m->base.note,
+                              sizeof m->base.note, &m->cache, err);
+}
+
 static setsuna_status native_open_into(native_model *m, const char *path, const void *data, size_t size,
                                        const sn_model_options *o, setsuna_error *err)
 {
@@ -74,7 +94,7 @@ static setsuna_status native_open_into(native_model *m, const char *path, const 
     m->base.n_output = g->n_output;
     m->base.input = m->io;
     m->base.output = m->io + g->n_input;
-    return SETSUNA_OK;
+    return path && o->plan_cache ? native_open_cache(m, path, o, err) : SETSUNA_OK;
 }
 
 static void native_close(sn_model *model)
@@ -82,12 +102,16 @@ static void native_close(sn_model *model)
     native_model *m = (native_model *)model;
     const sn_allocator *a = m->base.allocator;
     sn_module_destroy(m->module);
+    if (m->cache) /* for what was planned without being prepared */
+        sn_plan_cache_save(m->cache, m->base.note, sizeof m->base.note);
+    sn_plan_cache_close(m->cache);
     sn_pack_store_destroy(m->env.store);
     if (m->env_ready)
         pthread_mutex_destroy(&m->env.lock);
     sn_onnx_destroy(m->onnx);
     sn_lazy_file_fini(&m->file);
     sn_free(a, m->io);
+    sn_free(a, m->files);
     sn_free(a, m);
 }
 
@@ -158,7 +182,11 @@ static setsuna_status native_session_create(sn_model *model, sn_session **out, s
 
 static setsuna_status native_prepare(sn_session *session, const setsuna_tensor *inputs, setsuna_error *err)
 {
-    return sn_exec_prepare(((native_session *)session)->exec, inputs, err);
+    native_model *m = (native_model *)session->model;
+    SN_TRY(sn_exec_prepare(((native_session *)session)->exec, inputs, err));
+    if (m->cache)
+        sn_plan_cache_save(m->cache, m->base.note, sizeof m->base.note);
+    return SETSUNA_OK;
 }
 
 static setsuna_status native_run(sn_session *session, const setsuna_tensor *inputs, setsuna_tensor *outputs,

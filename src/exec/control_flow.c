@@ -1,195 +1,13 @@
 /* If, Loop and Scan: steps that run the plans of their subgraphs.
- *
- * A subgraph is a module of its own. Its inputs are the operator's formal ones followed by what it captured
- * (graph/graph.h); captured constants become constants of the subgraph, so they fold there.
  * Sources: ONNX If-1..21, Loop-1..21, Scan-8, Scan-9..21.
  */
-#include "exec/exec.h"
+#include "exec/control_flow.h"
 #include "base/checked.h"
 #include "base/status.h"
 #include <string.h>
 
 /* A model decides how often a loop turns; beyond this it is an attack or a mistake. */
 enum { CONTROL_TRIPS_MAX = 1000000 };
-
-typedef enum control_kind { CONTROL_IF, CONTROL_LOOP, CONTROL_SCAN, CONTROL_SCAN8 } control_kind;
-
-typedef struct control_body {
-    sn_module *module;
-    uint32_t n_input;
-    uint32_t *from; /* per module input: formal index, or n_formal + k for the node's captured input n_formal + k */
-} control_body;
-
-typedef struct control_param {
-    control_kind kind;
-    uint32_t n_body;
-    control_body body[2];             /* If: else, then; otherwise the body */
-    uint32_t n_formal;                /* node inputs that the operator defines */
-    uint32_t n_state;                 /* Loop, Scan: values carried from turn to turn */
-    uint32_t n_scan;                  /* Scan: inputs that are sliced */
-    uint32_t n_scan_out;              /* Loop, Scan: outputs that are stacked */
-    int32_t *in_axis, *out_axis;      /* Scan; not normalised yet */
-    bool *in_backward, *out_backward; /* Scan */
-} control_param;
-
-typedef struct control_buffer {
-    void *data;
-    size_t cap_bytes;
-    setsuna_tensor t;
-} control_buffer;
-
-struct sn_control_state {
-    const sn_allocator *allocator;
-    sn_exec *exec[2];
-    setsuna_tensor *in, *out; /* arguments of the body: as many as the largest subgraph needs */
-    control_buffer *carry;    /* n_state */
-    control_buffer *next;     /* n_state: what carry becomes after the turn */
-    control_buffer *stack;    /* n_scan_out: what was stacked so far */
-    control_buffer *slice;    /* n_scan: slices along an inner axis */
-    uint32_t n_carry, n_stack, n_slice;
-};
-
-/* ---- plan time ------------------------------------------------------------------------------------- */
-
-/* The subgraph with captured constants as constants, as a module. It must take n_formal inputs besides the captured. */
-static setsuna_status control_bind_body(sn_plan_env *env, sn_graph *g, const sn_node *n, const char *attr,
-                                        uint32_t n_formal, sn_arena *arena, control_body *body, setsuna_error *err)
-{
-    const sn_attr *a = sn_node_attr(n, attr);
-    uint32_t captured = n->n_in - n->n_formal;
-    if (!a || a->kind != SN_ATTR_GRAPH || a->g->n_input < captured)
-        return sn_fail(err, SETSUNA_EMODEL, n->name, "%s has no usable '%s'", n->op, attr);
-    if (a->g->n_input - captured != n_formal)
-        return sn_fail(err, SETSUNA_EMODEL, n->name, "'%s' has %u inputs, %s gives it %u", attr,
-                       a->g->n_input - captured, n->op, n_formal);
-    sn_graph *sub = sn_graph_clone(a->g, arena);
-    uint32_t *kept = sn_arena_array(arena, a->g->n_input, sizeof *kept);
-    body->from = sn_arena_array(arena, a->g->n_input, sizeof *body->from);
-    if (!sub || !kept || !body->from)
-        return SETSUNA_ENOMEM;
-    uint32_t formal = sub->n_input - captured, count = 0;
-    for (uint32_t i = 0; i < sub->n_input; i++) {
-        uint32_t outer = i < formal ? SN_NONE : n->in[n->n_formal + (i - formal)];
-        if (outer != SN_NONE && g->value[outer].cst) {
-            sn_value *v = &sub->value[sub->input[i]];
-            v->cst = g->value[outer].cst;
-            v->dtype = v->cst->t.dtype;
-            v->shape = v->cst->t.shape;
-            v->has_shape = true;
-            continue;
-        }
-        kept[count] = sub->input[i];
-        body->from[count++] = i < formal ? i : UINT32_MAX / 2 + (i - formal);
-    }
-    SN_TRY(sn_graph_set_inputs(sub, kept, count));
-    body->n_input = count;
-    body->module = sn_module_create(env, sub, NULL);
-    return body->module ? SETSUNA_OK : SETSUNA_ENOMEM;
-}
-
-static setsuna_status control_ints(const sn_node *n, const char *name, uint32_t want, int32_t *out, setsuna_error *err)
-{
-    const int64_t *v;
-    size_t count = sn_node_ints(n, name, &v);
-    if (count && count != want)
-        return sn_fail(err, SETSUNA_EMODEL, n->name, "%s needs %u values, has %zu", name, want, count);
-    for (size_t i = 0; i < count; i++) {
-        if (v[i] < -SETSUNA_RANK_MAX || v[i] > SETSUNA_RANK_MAX)
-            return sn_fail(err, SETSUNA_EMODEL, n->name, "%s: %lld is out of range", name, (long long)v[i]);
-        out[i] = (int32_t)v[i];
-    }
-    return SETSUNA_OK;
-}
-
-static setsuna_status control_bind_scan(const sn_node *n, control_param *p, sn_arena *arena, setsuna_error *err)
-{
-    uint32_t skip = p->kind == CONTROL_SCAN8, n_dir;
-    int64_t scans = sn_node_int(n, "num_scan_inputs", 0);
-    if (scans < 1 || n->n_formal < skip || (uint64_t)scans > n->n_formal - skip)
-        return sn_fail(err, SETSUNA_EMODEL, n->name, "num_scan_inputs is %lld", (long long)scans);
-    p->n_scan = (uint32_t)scans;
-    p->n_state = n->n_formal - skip - p->n_scan;
-    const sn_graph *sub = sn_module_graph(p->body[0].module);
-    if (sub->n_output < p->n_state || n->n_out > sub->n_output)
-        return sn_fail(err, SETSUNA_EMODEL, n->name, "the body has too few outputs");
-    p->n_scan_out = sub->n_output - p->n_state;
-    n_dir = p->n_scan > p->n_scan_out ? p->n_scan : p->n_scan_out;
-    p->in_axis = sn_arena_array(arena, p->n_scan, sizeof *p->in_axis);
-    p->out_axis = sn_arena_array(arena, p->n_scan_out, sizeof *p->out_axis);
-    p->in_backward = sn_arena_array(arena, p->n_scan, sizeof *p->in_backward);
-    p->out_backward = sn_arena_array(arena, p->n_scan_out, sizeof *p->out_backward);
-    int32_t *dir = sn_arena_array(arena, n_dir, sizeof *dir);
-    if (!p->in_axis || !p->out_axis || !p->in_backward || !p->out_backward || !dir)
-        return SETSUNA_ENOMEM;
-    SN_TRY(control_ints(n, "scan_input_axes", p->n_scan, p->in_axis, err));
-    SN_TRY(control_ints(n, "scan_output_axes", p->n_scan_out, p->out_axis, err));
-    SN_TRY(control_ints(n, p->kind == CONTROL_SCAN8 ? "directions" : "scan_input_directions", p->n_scan, dir, err));
-    for (uint32_t i = 0; i < p->n_scan; i++)
-        p->in_backward[i] = dir[i] != 0;
-    memset(dir, 0, n_dir * sizeof *dir);
-    SN_TRY(control_ints(n, "scan_output_directions", p->n_scan_out, dir, err));
-    for (uint32_t i = 0; i < p->n_scan_out; i++)
-        p->out_backward[i] = dir[i] != 0;
-    return SETSUNA_OK;
-}
-
-static setsuna_status control_run(const sn_step *s, sn_run *r);
-
-static setsuna_status control_bind_into(sn_plan_env *env, sn_graph *g, const sn_node *n, sn_arena *arena,
-                                        control_param *p, setsuna_error *err)
-{
-    p->n_formal = n->n_formal;
-    if (strcmp(n->op, "If") == 0) {
-        p->kind = CONTROL_IF;
-        SN_TRY(control_bind_body(env, g, n, "else_branch", 0, arena, &p->body[0], err));
-        SN_TRY(control_bind_body(env, g, n, "then_branch", 0, arena, &p->body[1], err));
-        for (int i = 0; i < 2; i++)
-            if (sn_module_graph(p->body[i].module)->n_output < n->n_out)
-                return sn_fail(err, SETSUNA_EMODEL, n->name, "a branch has fewer outputs than the If");
-        return SETSUNA_OK;
-    }
-    if (strcmp(n->op, "Scan") == 0) { /* Scan-8 has the sequence lengths in front, which the body does not see */
-        p->kind = n->opset < 9 ? CONTROL_SCAN8 : CONTROL_SCAN;
-        uint32_t given = n->n_formal - (p->kind == CONTROL_SCAN8 && n->n_formal > 0);
-        SN_TRY(control_bind_body(env, g, n, "body", given, arena, &p->body[0], err));
-        return control_bind_scan(n, p, arena, err);
-    }
-    p->kind = CONTROL_LOOP;
-    p->n_state = n->n_formal > 2 ? n->n_formal - 2 : 0;
-    SN_TRY(control_bind_body(env, g, n, "body", 2 + p->n_state, arena, &p->body[0], err));
-    const sn_graph *sub = sn_module_graph(p->body[0].module);
-    if (sub->n_output < 1 + p->n_state || n->n_out > sub->n_output - 1)
-        return sn_fail(err, SETSUNA_EMODEL, n->name, "the loop body has %u outputs, too few for %u carried values",
-                       sub->n_output, p->n_state);
-    p->n_scan_out = sub->n_output - 1 - p->n_state;
-    return SETSUNA_OK;
-}
-
-setsuna_status sn_control_bind(sn_plan_env *env, sn_graph *g, const sn_node *n, sn_arena *arena, sn_step *s,
-                               setsuna_error *err)
-{
-    control_param *p = sn_arena_alloc(arena, sizeof *p);
-    if (!p)
-        return SETSUNA_ENOMEM;
-    setsuna_status status = control_bind_into(env, g, n, arena, p, err);
-    s->param = p;
-    s->run = control_run; /* marks the step as ours, for release */
-    s->kernel = "control";
-    if (status != SETSUNA_OK) {
-        sn_control_release(s);
-        s->run = NULL;
-    }
-    return status;
-}
-
-void sn_control_release(const sn_step *s)
-{
-    if (s->run != control_run)
-        return;
-    const control_param *p = s->param;
-    for (int i = 0; i < 2; i++)
-        sn_module_destroy(p->body[i].module);
-}
 
 /* ---- state ----------------------------------------------------------------------------------------- */
 
@@ -216,7 +34,7 @@ void sn_control_state_destroy(sn_control_state *c)
     sn_free(a, c);
 }
 
-static setsuna_status control_state(const sn_step *s, sn_run *r, sn_control_state **out)
+setsuna_status sn_control_state_of(const sn_step *s, sn_run *r, sn_control_state **out)
 {
     sn_control_state **at = sn_exec_control_state(r, s);
     if (*at) {
@@ -254,28 +72,7 @@ static setsuna_status control_state(const sn_step *s, sn_run *r, sn_control_stat
     return SETSUNA_OK;
 }
 
-/* Runs body i with formal arguments; captured ones come from the node's own slots. */
-static setsuna_status control_call(const sn_step *s, sn_run *r, sn_control_state *c, int i,
-                                   const setsuna_tensor *formal)
-{
-    const control_param *p = s->param;
-    const control_body *body = &p->body[i];
-    if (!c->exec[i])
-        SN_TRY(sn_exec_create(sn_exec_env(r), body->module, r->pool, &c->exec[i]));
-    for (uint32_t k = 0; k < body->n_input; k++) {
-        if (body->from[k] < UINT32_MAX / 2) {
-            c->in[k] = formal[body->from[k]]; // NOLINT(clang-analyzer-core.NullDereference): the bodies of If have none
-            continue;
-        }
-        uint32_t slot = s->in[p->n_formal + (body->from[k] - UINT32_MAX / 2)];
-        c->in[k] = r->desc[slot];
-        c->in[k].data = r->slot[slot];
-    }
-    sn_exec_observe_as(c->exec[i], r);
-    return sn_exec_run(c->exec[i], c->in, c->out, r->err);
-}
-
-static setsuna_tensor control_input(const sn_step *s, const sn_run *r, uint32_t i)
+setsuna_tensor sn_control_input(const sn_step *s, const sn_run *r, uint32_t i)
 {
     setsuna_tensor t = {0};
     if (i < s->n_in && s->in[i] != SN_NONE) {
@@ -285,8 +82,32 @@ static setsuna_tensor control_input(const sn_step *s, const sn_run *r, uint32_t 
     return t;
 }
 
-/* Makes room for bytes, keeping the first keep bytes. */
-static setsuna_status control_reserve(const sn_step *s, sn_run *r, control_buffer *b, size_t bytes, size_t keep)
+setsuna_status sn_control_arguments(const sn_step *s, sn_run *r, sn_control_state *c, int i,
+                                    const setsuna_tensor *formal)
+{
+    const control_param *p = s->param;
+    const control_body *body = &p->body[i];
+    if (!c->exec[i])
+        SN_TRY(sn_exec_create(sn_exec_env(r), body->module, r->pool, &c->exec[i]));
+    for (uint32_t k = 0; k < body->n_input; k++) {
+        uint32_t captured = sn_control_captured(p, body, k);
+        if (captured == SN_NONE)
+            c->in[k] = formal[body->from[k]]; // NOLINT(clang-analyzer-core.NullDereference): the bodies of If have none
+        else
+            c->in[k] = sn_control_input(s, r, captured);
+    }
+    return SETSUNA_OK;
+}
+
+static setsuna_status control_call(const sn_step *s, sn_run *r, sn_control_state *c, int i,
+                                   const setsuna_tensor *formal)
+{
+    SN_TRY(sn_control_arguments(s, r, c, i, formal));
+    sn_exec_observe_as(c->exec[i], r);
+    return sn_exec_run(c->exec[i], c->in, c->out, r->err);
+}
+
+setsuna_status sn_control_reserve(const sn_step *s, sn_run *r, control_buffer *b, size_t bytes, size_t keep)
 {
     const sn_plan_env *env = sn_exec_env(r);
     if (bytes <= b->cap_bytes && b->data)
@@ -308,7 +129,7 @@ static setsuna_status control_reserve(const sn_step *s, sn_run *r, control_buffe
 
 static setsuna_status control_keep(const sn_step *s, sn_run *r, control_buffer *b, const setsuna_tensor *t)
 {
-    SN_TRY(control_reserve(s, r, b, t->size_bytes, 0));
+    SN_TRY(sn_control_reserve(s, r, b, t->size_bytes, 0));
     if (t->size_bytes)
         memcpy(b->data, t->data, t->size_bytes);
     b->t = *t;
@@ -341,7 +162,7 @@ static setsuna_status control_return(const sn_step *s, sn_run *r, uint32_t i, co
 
 static setsuna_status control_run_if(const sn_step *s, sn_run *r, sn_control_state *c)
 {
-    setsuna_tensor cond = control_input(s, r, 0);
+    setsuna_tensor cond = sn_control_input(s, r, 0);
     if (cond.dtype != SETSUNA_BOOL || cond.size_bytes != 1)
         return sn_run_fail(s, r, SETSUNA_ESHAPE, "the condition must be one bool");
     SN_TRY(control_call(s, r, c, *(const uint8_t *)cond.data != 0, NULL));
@@ -363,7 +184,7 @@ static setsuna_status control_append(const sn_step *s, sn_run *r, control_buffer
     size_t have = b->t.size_bytes, need;
     if (!sn_add_size(have, t->size_bytes, &need))
         return sn_run_fail(s, r, SETSUNA_ELIMIT, "a stacked output grows too large");
-    SN_TRY(control_reserve(s, r, b, need, have));
+    SN_TRY(sn_control_reserve(s, r, b, need, have));
     if (t->size_bytes)
         memcpy((char *)b->data + have, t->data, t->size_bytes);
     b->t.size_bytes = need;
@@ -420,7 +241,7 @@ static setsuna_status control_return_empty(const sn_step *s, sn_run *r, uint32_t
 static setsuna_status control_run_loop(const sn_step *s, sn_run *r, sn_control_state *c)
 {
     const control_param *p = s->param;
-    setsuna_tensor max = control_input(s, r, 0), cond = control_input(s, r, 1);
+    setsuna_tensor max = sn_control_input(s, r, 0), cond = sn_control_input(s, r, 1);
     int64_t trips = INT64_MAX, turn = 0;
     uint8_t go = 1;
     if ((max.dtype && (max.dtype != SETSUNA_I64 || max.size_bytes != 8)) ||
@@ -431,7 +252,7 @@ static setsuna_status control_run_loop(const sn_step *s, sn_run *r, sn_control_s
     if (cond.dtype)
         go = *(const uint8_t *)cond.data;
     for (uint32_t k = 0; k < p->n_state; k++) {
-        setsuna_tensor t = control_input(s, r, 2 + k);
+        setsuna_tensor t = sn_control_input(s, r, 2 + k);
         SN_TRY(control_keep(s, r, &c->carry[k], &t));
     }
     setsuna_tensor formal[2 + SN_OP_IN_MAX];
@@ -484,7 +305,7 @@ static setsuna_status control_slice(const sn_step *s, sn_run *r, control_buffer 
         out->data = (char *)t->data + (size_t)index * inner;
         return SETSUNA_OK;
     }
-    SN_TRY(control_reserve(s, r, b, out->size_bytes, 0));
+    SN_TRY(sn_control_reserve(s, r, b, out->size_bytes, 0));
     for (size_t o = 0; o < outer && inner; o++)
         memcpy((char *)b->data + o * inner, (const char *)t->data + o * row + (size_t)index * inner, inner);
     out->data = b->data;
@@ -518,11 +339,11 @@ static setsuna_status control_run_scan(const sn_step *s, sn_run *r, sn_control_s
     int32_t axis[SN_OP_IN_MAX];
     int64_t turns = -1;
     for (uint32_t k = 0; k < p->n_state; k++) {
-        setsuna_tensor t = control_input(s, r, k);
+        setsuna_tensor t = sn_control_input(s, r, k);
         SN_TRY(control_keep(s, r, &c->carry[k], &t));
     }
     for (uint32_t k = 0; k < p->n_scan; k++) {
-        scan[k] = control_input(s, r, p->n_state + k);
+        scan[k] = sn_control_input(s, r, p->n_state + k);
         if (!sn_axis_normalize(p->in_axis[k], scan[k].shape.rank, &axis[k]))
             return sn_run_fail(s, r, SETSUNA_ESHAPE, "scan input %u has no axis %d", k, p->in_axis[k]);
         int64_t len = scan[k].shape.dim[axis[k]];
@@ -588,7 +409,7 @@ static setsuna_status control_batch_store(const sn_step *s, sn_run *r, uint32_t 
 static setsuna_status control_run_scan8(const sn_step *s, sn_run *r, sn_control_state *c)
 {
     const control_param *p = s->param;
-    setsuna_tensor lens = control_input(s, r, 0), first = control_input(s, r, 1 + p->n_state);
+    setsuna_tensor lens = sn_control_input(s, r, 0), first = sn_control_input(s, r, 1 + p->n_state);
     setsuna_tensor scan[SN_OP_IN_MAX] = {0};
     const int32_t axis[SN_OP_IN_MAX] = {0};
     if (first.shape.rank < 2)
@@ -600,7 +421,7 @@ static setsuna_status control_run_scan8(const sn_step *s, sn_run *r, sn_control_
         (lens.dtype && (lens.dtype != SETSUNA_I64 || lens.size_bytes / 8 != (size_t)batch)))
         return sn_run_fail(s, r, SETSUNA_ESHAPE, "sequence lengths do not fit the scan inputs");
     for (uint32_t k = 0; k < p->n_state + p->n_scan; k++) {
-        setsuna_tensor t = control_input(s, r, 1 + k);
+        setsuna_tensor t = sn_control_input(s, r, 1 + k);
         if (t.shape.rank < 1 || t.shape.dim[0] != batch ||
             (k >= p->n_state && (t.shape.rank < 2 || t.shape.dim[1] != longest)))
             return sn_run_fail(s, r, SETSUNA_ESHAPE, "input %u does not fit batch %lld and length %lld", 1 + k,
@@ -612,11 +433,11 @@ static setsuna_status control_run_scan8(const sn_step *s, sn_run *r, sn_control_
             return sn_run_fail(s, r, SETSUNA_EINPUT, "sequence length %lld is not within 1 to %lld", (long long)len,
                                (long long)longest);
         for (uint32_t k = 0; k < p->n_state; k++) {
-            setsuna_tensor whole = control_input(s, r, 1 + k), t = control_batch_item(&whole, b);
+            setsuna_tensor whole = sn_control_input(s, r, 1 + k), t = control_batch_item(&whole, b);
             SN_TRY(control_keep(s, r, &c->carry[k], &t));
         }
         for (uint32_t k = 0; k < p->n_scan; k++) {
-            setsuna_tensor whole = control_input(s, r, 1 + p->n_state + k);
+            setsuna_tensor whole = sn_control_input(s, r, 1 + p->n_state + k);
             scan[k] = control_batch_item(&whole, b);
         }
         SN_TRY(control_scan_sequence(s, r, c, scan, axis, len));
@@ -630,11 +451,11 @@ static setsuna_status control_run_scan8(const sn_step *s, sn_run *r, sn_control_
     return SETSUNA_OK;
 }
 
-static setsuna_status control_run(const sn_step *s, sn_run *r)
+setsuna_status sn_control_run(const sn_step *s, sn_run *r)
 {
     const control_param *p = s->param;
     sn_control_state *c = NULL;
-    SN_TRY(control_state(s, r, &c));
+    SN_TRY(sn_control_state_of(s, r, &c));
     switch (p->kind) {
     case CONTROL_IF: return control_run_if(s, r, c);
     case CONTROL_LOOP: return control_run_loop(s, r, c);

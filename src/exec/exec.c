@@ -1,4 +1,4 @@
-#include "exec/exec.h"
+#include "exec/frame.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include <string.h>
@@ -9,52 +9,6 @@ enum { EXEC_FRAMES_MAX = 64 };
 
 /* Workspaces this large are worth huge pages: fewer faults and fewer TLB misses. */
 enum { EXEC_HUGE_BYTES = 2 << 20 };
-
-/* Memory that a step's data-dependent output lives in; grows only. */
-typedef struct exec_buffer {
-    void *data;
-    size_t cap_bytes;
-} exec_buffer;
-
-typedef struct exec_frame {
-    sn_run run; /* first: steps get &frame->run */
-    struct sn_exec *exec;
-    sn_plan *plan;
-    void **slot;
-    setsuna_tensor *desc;
-    exec_buffer *dynamic;
-    sn_control_state **control; /* per step; NULL when the plan has none */
-    void *base;                 /* the arena that slot was resolved for */
-    void *scratch;
-    setsuna_tensor *boundary; /* inputs of the rest */
-    struct exec_level *rest;  /* where the rest's frames are */
-    struct exec_frame *next;  /* most recently used first */
-} exec_frame;
-
-/* One position in the chain of segments: its workspace is shared by all frames there, which run one at a time. */
-typedef struct exec_level {
-    sn_module *module;
-    exec_frame *frames;
-    uint32_t n_frames;
-    void *arena;
-    size_t arena_bytes, mapped_bytes;
-} exec_level;
-
-/* Who is told of steps, shared by a session's execs. */
-typedef struct exec_observation {
-    sn_exec_observer *fn;
-    void *arg;
-    uint64_t inner_ns; /* of steps told since the innermost step that runs began, without those inside them */
-} exec_observation;
-
-struct sn_exec {
-    sn_plan_env *env;
-    sn_pool *pool;
-    exec_level top;
-    exec_observation own, *observation; /* NULL: nobody */
-    const sn_plan *last_plan;
-    size_t total;
-};
 
 setsuna_status sn_exec_create(sn_plan_env *env, sn_module *module, sn_pool *pool, sn_exec **out)
 {
@@ -205,13 +159,6 @@ static setsuna_status level_reserve(sn_exec *e, exec_level *l, size_t bytes, set
     return SETSUNA_OK;
 }
 
-/* Touches the pages now, so that the first run does not pay for them. */
-static void level_prefault(exec_level *l)
-{
-    for (size_t at = 0; at < l->arena_bytes; at += 4096)
-        ((volatile char *)l->arena)[at] = 0;
-}
-
 static void frame_resolve(exec_frame *f, const exec_level *l)
 {
     const sn_plan *p = f->plan;
@@ -276,16 +223,15 @@ static void level_drop_oldest(sn_exec *e, exec_level *l)
     level_fini(e, &one);
 }
 
-/* The frame for these inputs, moved to the front. */
-static setsuna_status level_frame(sn_exec *e, exec_level *l, const setsuna_tensor *inputs, exec_frame **out,
-                                  setsuna_error *err)
+setsuna_status sn_level_frame(sn_exec *e, exec_level *l, const setsuna_tensor *inputs, exec_frame **out,
+                              setsuna_error *err)
 {
     for (exec_frame **at = &l->frames; *at; at = &(*at)->next) {
         exec_frame *f = *at;
         if (!sn_plan_matches(f->plan, inputs))
             continue;
         *at = f->next;
-        f->next = l->frames;
+        f->next = l->frames; /* moved to the front */
         l->frames = f;
         *out = f;
         return SETSUNA_OK;
@@ -327,16 +273,11 @@ static setsuna_status frame_steps(exec_frame *f)
     return SETSUNA_OK;
 }
 
-static setsuna_tensor frame_tensor(const exec_frame *f, uint32_t slot)
-{
-    setsuna_tensor t = f->desc[slot];
-    t.data = f->slot[slot];
-    return t;
-}
-
-static void frame_bind_inputs(exec_frame *f, const setsuna_tensor *inputs)
+void sn_frame_bind(exec_frame *f, const exec_level *l, const setsuna_tensor *inputs)
 {
     const sn_plan *p = f->plan;
+    if (f->base != l->arena)
+        frame_resolve(f, l);
     for (uint32_t i = 0; i < p->n_slot; i++)
         if (p->slot[i].kind == SN_SLOT_INPUT)
             f->slot[i] = inputs[p->slot[i].where].data;
@@ -348,21 +289,20 @@ static setsuna_status exec_run_segments(sn_exec *e, const setsuna_tensor *inputs
     exec_level *l = &e->top;
     for (;;) {
         exec_frame *f;
-        SN_TRY(level_frame(e, l, inputs, &f, err));
+        SN_TRY(sn_level_frame(e, l, inputs, &f, err));
         if (l == &e->top)
             e->last_plan = f->plan;
-        if (f->base != l->arena)
-            frame_resolve(f, l);
-        frame_bind_inputs(f, inputs);
+        sn_frame_bind(f, l, inputs);
+        f->warm = true;
         f->run.err = err;
         SN_TRY(frame_steps(f));
         if (!f->rest) {
             for (uint32_t k = 0; k < f->plan->n_output; k++)
-                outputs[k] = frame_tensor(f, f->plan->output[k]);
+                outputs[k] = sn_frame_tensor(f, f->plan->output[k]);
             return SETSUNA_OK;
         }
         for (uint32_t k = 0; k < f->plan->n_output; k++)
-            f->boundary[k] = frame_tensor(f, f->plan->boundary[k]);
+            f->boundary[k] = sn_frame_tensor(f, f->plan->boundary[k]);
         inputs = f->boundary;
         l = f->rest;
     }
@@ -373,13 +313,4 @@ setsuna_status sn_exec_run(sn_exec *e, const setsuna_tensor *inputs, setsuna_ten
     setsuna_status status = exec_run_segments(e, inputs, outputs, err);
     sn_pool_rest(e->pool);
     return status;
-}
-
-setsuna_status sn_exec_prepare(sn_exec *e, const setsuna_tensor *inputs, setsuna_error *err)
-{
-    exec_frame *f;
-    SN_TRY(level_frame(e, &e->top, inputs, &f, err));
-    e->last_plan = f->plan;
-    level_prefault(&e->top);
-    return SETSUNA_OK;
 }

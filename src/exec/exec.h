@@ -24,7 +24,11 @@ void sn_exec_destroy(sn_exec *e); /* NULL is fine */
 
 void sn_exec_observe(sn_exec *e, sn_exec_observer *fn, void *arg); /* fn NULL: no more */
 
-/* Plans and maps the workspace ahead of the first run, as far as shapes do not depend on data. */
+/* Makes ready for runs with these shapes: plans, those of subgraphs and of later segments included as far as shapes are
+ * known (a shape or condition that little work tells from the data given is); maps and touches the workspace, wakes the
+ * threads. What takes next to no time is run once, where all data is given, so that no run meets it cold. Data may be
+ * NULL. Outputs of the last run are lost. For shapes seen before it is a look-up.
+ * Returns OK or a failure to plan the first segment; what fails behind it is left for the run to tell. */
 setsuna_status sn_exec_prepare(sn_exec *e, const setsuna_tensor *inputs, setsuna_error *err);
 
 /* inputs: one per module input; outputs: one per module output, filled with borrowed tensors, valid until the next run.
@@ -42,8 +46,10 @@ setsuna_status sn_control_bind(sn_plan_env *env, sn_graph *g, const sn_node *n, 
                                setsuna_error *err);
 void sn_control_release(const sn_step *s);
 
+bool sn_control_is(const sn_step *s); /* made by sn_control_bind */
+
 /* State of the control-flow steps of a frame: one sn_exec per subgraph, made on first use.
- * exec/exec.c keeps the array, exec/control.c what is in it. */
+ * exec/exec.c keeps the array, exec/control_flow.c what is in it. */
 typedef struct sn_control_state sn_control_state;
 void sn_control_state_destroy(sn_control_state *c);
 

@@ -7,7 +7,7 @@
  *
  * Lanes past C exist in memory but mean nothing: no kernel here lets them reach a real channel, and what is written
  * to them is unspecified. Nothing is ever read or written outside a tensor: padding is a matter of which taps a
- * pixel has.
+ * pixel has, or of zeros in a copy. A weight that is not finite shows in padded pixels, as NaN, with the latter only.
  *
  *     y[o] = act(sum over taps and inputs of w[o][i][ky][kx] x[i] + bias[o] + residual[o]) * scale + shift
  *

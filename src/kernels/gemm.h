@@ -32,10 +32,13 @@ typedef struct sn_gemm_tile {
     float *c;
     int64_t lda, ldb, ldc; /* distance between rows; ldb >= nr */
     int32_t m, n;          /* 1 to mr, 1 to nr */
-    bool accumulate;       /* starts from c; else from zero */
+    bool accumulate;       /* adds to c; else writes it */
     bool stream;           /* m <= SN_GEMM_ROWS_STREAM: sums over k in interleaved parts to hide latency */
     const float *bias_col; /* n values, one a column; or NULL */
     const float *bias_row; /* m values, one a row; or NULL */
+    const float *ahead;    /* what will be read next, ahead_step floats for each step of k, to be fetched into L2 by the
+                              way; or NULL. Without effect on the result. */
+    int64_t ahead_step;
     sn_act act;
 } sn_gemm_tile;
 

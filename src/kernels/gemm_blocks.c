@@ -117,14 +117,17 @@ static void gemm_copy_a(const sn_gemm *g, int64_t m0, int64_t m1, int64_t k0, in
 }
 
 /* The tiles of one panel: rows [m0, m1) in nearly equal tiles, so that none is much narrower than the kernel is fast
- * for. t holds everything but the rows. */
+ * for. t holds everything but the rows. The panel that follows, `next` or NULL, comes from memory meanwhile, a share of
+ * it with every tile: weights are used once a run; without this the first tile of a panel waits for each line. */
 static void gemm_column(const sn_gemm_table *table, const sn_gemm *g, sn_gemm_tile *t, int64_t m0, int64_t m1,
-                        int64_t j0, const float *bias_row)
+                        int64_t j0, const float *bias_row, const float *next)
 {
     const float *a = t->a;
     int64_t rows = m1 - m0, n_tile = (rows + table->mr - 1) / table->mr, from = 0;
     for (int64_t i = 1; i <= n_tile; i++) {
-        int64_t to = rows * i / n_tile;
+        int64_t to = rows * i / n_tile, fetched = table->nr * (i - 1) / n_tile;
+        t->ahead = next ? next + t->k * fetched : NULL;
+        t->ahead_step = table->nr * i / n_tile - fetched;
         t->a = a + from * t->lda;
         t->c = g->c + (m0 + from) * g->ldc + j0;
         t->m = (int32_t)(to - from);
@@ -168,7 +171,8 @@ static void gemm_run_block(const sn_gemm_table *table, const sn_gemm *g, const g
             t.b = g->b + x->k0 * g->b_row + j;
             t.ldb = g->b_row;
         }
-        gemm_column(table, g, &t, x->m0, x->m1, j, first ? g->bias_row : NULL);
+        const float *next = g->b_packed && n1 - j > table->nr ? t.b + x->steps * table->nr : NULL;
+        gemm_column(table, g, &t, x->m0, x->m1, j, first ? g->bias_row : NULL, next);
     }
 }
 

@@ -44,3 +44,20 @@ const sn_op sn_ops_legacy[] = {
     {"", "Xor", 1, 6, 2, 2, 1, 1, SN_OP_CONTROL, "axis:i broadcast:i consumed_inputs:I", NULL, NULL},
     {.name = NULL},
 };
+
+/* ONNX Runtime's operators on quantised tensors: plan/qoperator.c turns these into what they are defined to be. */
+const sn_op sn_ops_qoperator[] = {
+    {"com.microsoft", "QGemm", 1, 0, 6, 9, 1, 1, SN_OP_CONTROL, "alpha:f transA:i transB:i", NULL, NULL},
+    {"com.microsoft", "QLinearAdd", 1, 0, 7, 8, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {"com.microsoft", "QLinearAveragePool", 1, 0, 4, 5, 1, 1, SN_OP_CONTROL,
+     "auto_pad:s ceil_mode:i channels_last:i count_include_pad:i kernel_shape:I pads:I strides:I", NULL, NULL},
+    {"com.microsoft", "QLinearConcat", 1, 0, 5, 255, 1, 1, SN_OP_CONTROL, "axis:i", NULL, NULL},
+    {"com.microsoft", "QLinearGlobalAveragePool", 1, 0, 5, 5, 1, 1, SN_OP_CONTROL, "channels_last:i", NULL, NULL},
+    {"com.microsoft", "QLinearLeakyRelu", 1, 0, 4, 5, 1, 1, SN_OP_CONTROL, "alpha:f", NULL, NULL},
+    {"com.microsoft", "QLinearMul", 1, 0, 7, 8, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {"com.microsoft", "QLinearReduceMean", 1, 0, 4, 5, 1, 1, SN_OP_CONTROL, "axes:I keepdims:i", NULL, NULL},
+    {"com.microsoft", "QLinearSigmoid", 1, 0, 4, 5, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {"com.microsoft", "QLinearSoftmax", 1, 0, 4, 5, 1, 1, SN_OP_CONTROL, "axis:i opset:i", NULL, NULL},
+    {"com.microsoft", "QLinearWhere", 1, 0, 9, 9, 1, 1, SN_OP_CONTROL, "", NULL, NULL},
+    {.name = NULL},
+};

@@ -27,8 +27,8 @@ const sn_op *sn_op_find(const char *domain, const char *name, int32_t opset)
     const sn_op *best = NULL;
     for (size_t f = 0; f < OP_FAMILIES; f++)
         for (const sn_op *op = op_families[f]; op->name; op++)
-            if (op->since <= opset && (op->until == 0 || opset <= op->until) && strcmp(op->name, name) == 0 &&
-                strcmp(op->domain, domain) == 0 && (!best || op->since > best->since))
+            if (op->name[0] == name[0] && op->since <= opset && (op->until == 0 || opset <= op->until) &&
+                strcmp(op->name, name) == 0 && strcmp(op->domain, domain) == 0 && (!best || op->since > best->since))
                 best = op;
     return best;
 }

@@ -87,10 +87,11 @@ struct sn_step {
 
 /* Flags of sn_op. */
 enum {
-    SN_OP_INPLACE = 1 << 0,    /* out[0] may share memory with any input of the same byte size that dies here */
-    SN_OP_ALIAS = 1 << 1,      /* out[0] is in[0]'s bytes under another shape: no step at all (Reshape, Identity) */
-    SN_OP_RANDOM = 1 << 2,     /* output is not a function of the inputs: never folded */
-    SN_OP_CONTROL = 1 << 3,    /* has subgraphs: planned and run by exec/control_flow.c, infer and bind are NULL */
+    SN_OP_INPLACE = 1 << 0, /* out[0] may share memory with any input of the same byte size that dies here */
+    SN_OP_ALIAS = 1 << 1,   /* out[0] is in[0]'s bytes under another shape: no step at all (Reshape, Identity) */
+    SN_OP_RANDOM = 1 << 2,  /* output is not a function of the inputs: never folded */
+    SN_OP_CONTROL = 1 << 3, /* has subgraphs (exec/control_flow.c), or the planner puts other nodes in its place: infer
+                               and bind are NULL */
     SN_OP_F16_AS_F32 = 1 << 4, /* f16 and bf16 operands: the planner wraps the node in Casts; it sees f32 */
     SN_OP_FOLD_LATE = 1 << 5   /* not folded before the pass that says so (pass.h): passes look at its inputs */
 };

@@ -32,7 +32,9 @@ struct sn_pack_store {
     size_t n_slab, cap_slab;
     char *buffer; /* sn_pages_alloc: sources on their way from the file */
     size_t buffer_size;
-    size_t total;
+    size_t total, n_saved; /* bytes held; entries that a file has too: the first ones */
+    void *map;             /* sn_pages_map: where adopted entries are */
+    size_t map_size;
 };
 
 sn_pack_store *sn_pack_store_create(const sn_allocator *a)
@@ -62,6 +64,7 @@ void sn_pack_store_destroy(sn_pack_store *s)
     for (size_t i = 0; i < s->n_slab; i++)
         sn_pages_free(s->slab[i].data, s->slab[i].size);
     pack_drop_buffer(s);
+    sn_pages_free(s->map, s->map_size);
     sn_free(s->allocator, s->slab);
     sn_free(s->allocator, s->entry);
     pthread_mutex_destroy(&s->lock);
@@ -160,6 +163,64 @@ void sn_pack_store_settle(sn_pack_store *s)
     pthread_mutex_lock(&s->lock);
     pack_drop_buffer(s);
     pthread_mutex_unlock(&s->lock);
+}
+
+setsuna_status sn_pack_store_adopt(sn_pack_store *s, void *map, size_t size, const sn_pack_view *view)
+{
+    pthread_mutex_lock(&s->lock);
+    bool ok = !s->map && sn_grow(s->allocator, &s->entry, &s->cap_entry, s->n_entry + view->n_item, sizeof *s->entry);
+    for (size_t i = 0; ok && i < view->n_item; i++) {
+        const sn_pack_item *item = &view->item[i];
+        s->entry[s->n_entry++] = (pack_entry){item->key, (size_t)item->size_bytes, (char *)map + item->offset};
+        s->total += (size_t)item->size_bytes;
+    }
+    if (ok) {
+        s->map = map;
+        s->map_size = size;
+        s->n_saved = s->n_entry;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return ok ? SETSUNA_OK : SETSUNA_ENOMEM;
+}
+
+bool sn_pack_store_is_fresh(sn_pack_store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool fresh = s->n_entry > s->n_saved;
+    pthread_mutex_unlock(&s->lock);
+    return fresh;
+}
+
+static setsuna_status pack_save_locked(sn_pack_store *s, const char *path, const sn_pack_ident *ident,
+                                       setsuna_error *err)
+{
+    sn_pack_item *item = NULL;
+    const void **data = NULL;
+    size_t cap_item = 0, cap_data = 0;
+    setsuna_status status = SETSUNA_ENOMEM;
+    if (sn_grow(s->allocator, &item, &cap_item, s->n_entry + 1, sizeof *item) &&
+        sn_grow(s->allocator, &data, &cap_data, s->n_entry + 1, sizeof *data)) {
+        for (size_t i = 0; i < s->n_entry; i++) {
+            item[i] = (sn_pack_item){.key = s->entry[i].key, .size_bytes = s->entry[i].size};
+            data[i] = s->entry[i].data;
+        }
+        status = sn_pack_file_write(path, ident, item, data, s->n_entry, err);
+    } else {
+        sn_fail(err, status, path, "out of memory");
+    }
+    sn_free(s->allocator, item);
+    sn_free(s->allocator, data);
+    if (status == SETSUNA_OK)
+        s->n_saved = s->n_entry;
+    return status;
+}
+
+setsuna_status sn_pack_store_save(sn_pack_store *s, const char *path, const sn_pack_ident *ident, setsuna_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    setsuna_status status = pack_save_locked(s, path, ident, err);
+    pthread_mutex_unlock(&s->lock);
+    return status;
 }
 
 size_t sn_pack_store_size_bytes(const sn_pack_store *s)

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "graph/graph.h"
+#include "ops/pack_file.h"
 
 typedef struct sn_pack_store sn_pack_store;
 
@@ -30,6 +31,18 @@ setsuna_status sn_pack_store_get(sn_pack_store *s, uint64_t key, size_t size_byt
 
 /* No more weights are to be packed for the time being: gives the buffer back. */
 void sn_pack_store_settle(sn_pack_store *s);
+
+/* ---- constants that a file has ready (ops/pack_file.h) ------------------------------------------------- */
+
+/* Items of a file whose bytes were verified: they are found by key, and not packed. Takes map (sn_pages_map of size
+ * bytes), the failure case excluded. Returns OK or ENOMEM. */
+setsuna_status sn_pack_store_adopt(sn_pack_store *s, void *map, size_t size, const sn_pack_view *view);
+
+/* Whether constants were packed here that are in no file. */
+bool sn_pack_store_is_fresh(sn_pack_store *s);
+
+/* Writes all constants to a file; they are not fresh then. Returns as sn_pack_file_write. */
+setsuna_status sn_pack_store_save(sn_pack_store *s, const char *path, const sn_pack_ident *ident, setsuna_error *err);
 
 /* Bytes of packed constants held. */
 size_t sn_pack_store_size_bytes(const sn_pack_store *s);

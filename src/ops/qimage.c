@@ -1,7 +1,7 @@
 /* Between images as models have them, [N, C, H, W], and channels-last images of unsigned bytes, [N, H, W, C].
  *
  *     setsuna.QuantizeImage     f32 [N, C, H, W] to u8 [N, H, W, C]: saturate(round(X / scale) + zero)
- *     setsuna.DequantizeImage   u8 or f32 [N, H, W, C] to f32 [N, C, H, W]: (X - zero) scale; f32 is moved as it is
+ *     setsuna.DequantizeImage   u8 [N, H, W, C] to f32 [N, C, H, W]: (X - zero) scale
  *     setsuna.ToChannelsLast    u8 or i8 [N, C, H, W] to u8 [N, H, W, C]; signed bytes gain 128
  *     setsuna.FromChannelsLast  u8 [N, H, W, C] to [N, C, H, W] of type `to`; signed bytes lose 128
  */
@@ -13,15 +13,16 @@
 #include <math.h>
 #include <string.h>
 
-enum { QIMAGE_CHUNK = 512 }; /* pixels that are turned at once */
+/* Bytes that are turned at once: they stay in the first-level cache. */
+enum { QIMAGE_CHUNK_BYTES = 16 << 10, QIMAGE_CHUNK_LEAST = 64 };
 
 typedef struct qimage_param {
     sn_qpoint_table table;
     sn_qlinear_fn *quantize;
     int64_t n, c, px;
+    int64_t chunk; /* pixels that are turned at once */
     float scale;
     uint8_t zero, flip; /* flip: 0 or 128, the bit that changes signedness */
-    bool wide;          /* DequantizeImage of f32 */
     size_t part_bytes;
 } qimage_param;
 
@@ -35,15 +36,15 @@ typedef struct qimage_call {
 /* Chunks of pixels of all images. */
 static void qimage_chunk(const qimage_param *p, int64_t i, int64_t *image, int64_t *from, int64_t *n)
 {
-    int64_t chunks = (p->px + QIMAGE_CHUNK - 1) / QIMAGE_CHUNK;
+    int64_t chunks = (p->px + p->chunk - 1) / p->chunk;
     *image = i / chunks;
-    *from = i % chunks * QIMAGE_CHUNK;
-    *n = p->px - *from < QIMAGE_CHUNK ? p->px - *from : QIMAGE_CHUNK;
+    *from = i % chunks * p->chunk;
+    *n = p->px - *from < p->chunk ? p->px - *from : p->chunk;
 }
 
 static void qimage_range(const qimage_param *p, uint32_t part, uint32_t n_parts, int64_t *begin, int64_t *end)
 {
-    sn_pool_range(p->n * ((p->px + QIMAGE_CHUNK - 1) / QIMAGE_CHUNK), 1, part, n_parts, begin, end);
+    sn_pool_range(p->n * ((p->px + p->chunk - 1) / p->chunk), 1, part, n_parts, begin, end);
 }
 
 static void quantize_part(void *arg, uint32_t part, uint32_t n_parts)
@@ -55,9 +56,9 @@ static void quantize_part(void *arg, uint32_t part, uint32_t n_parts)
     for (qimage_range(p, part, n_parts, &i, &end); i < end; i++) {
         qimage_chunk(p, i, &image, &from, &n);
         for (int64_t c = 0; c < p->c; c++)
-            p->quantize(planes + c * QIMAGE_CHUNK, (const float *)q->x + (image * p->c + c) * p->px + from, &p->scale,
+            p->quantize(planes + c * p->chunk, (const float *)q->x + (image * p->c + c) * p->px + from, &p->scale,
                         &p->zero, 0, n);
-        p->table.gather((uint8_t *)q->y + (image * p->px + from) * p->c, planes, QIMAGE_CHUNK, p->c, n);
+        p->table.gather((uint8_t *)q->y + (image * p->px + from) * p->c, planes, p->chunk, p->c, n);
     }
 }
 
@@ -97,12 +98,11 @@ static void dequantize_part(void *arg, uint32_t part, uint32_t n_parts)
     int64_t i, end, image, from, n;
     for (qimage_range(p, part, n_parts, &i, &end); i < end; i++) {
         qimage_chunk(p, i, &image, &from, &n);
-        int64_t at = (image * p->px + from) * p->c;
+        const uint8_t *x = (const uint8_t *)q->x + (image * p->px + from) * p->c;
         float *y = (float *)q->y + image * p->c * p->px + from;
         for (int64_t c = 0; c < p->c; c++)
             for (int64_t k = 0; k < n; k++)
-                y[c * p->px + k] = p->wide ? ((const float *)q->x)[at + k * p->c + c]
-                                           : (float)(((const uint8_t *)q->x)[at + k * p->c + c] - p->zero) * p->scale;
+                y[c * p->px + k] = (float)(x[k * p->c + c] - p->zero) * p->scale;
     }
 }
 
@@ -144,7 +144,7 @@ typedef struct qimage_kind {
 
 static const qimage_kind *qimage_kind_of(const sn_node *n)
 {
-    static const qimage_kind kinds[] = {{"DequantizeImage", "u8 f32", false, qimage_run_dequantize},
+    static const qimage_kind kinds[] = {{"DequantizeImage", "u8", false, qimage_run_dequantize},
                                         {"FromChannelsLast", "u8", false, qimage_run_from_last},
                                         {"QuantizeImage", "f32", true, qimage_run_quantize},
                                         {"ToChannelsLast", "u8 i8", true, qimage_run_to_last}};
@@ -190,17 +190,18 @@ static setsuna_status qimage_bind(sn_op_ctx *c, sn_step *s)
     p->n = x->dim[0];
     p->c = x->dim[kind->to_last ? 1 : 3];
     p->px = numel ? kind->to_last ? x->dim[2] * x->dim[3] : x->dim[1] * x->dim[2] : 0;
+    p->chunk = QIMAGE_CHUNK_BYTES / (p->c > 0 ? p->c : 1) & -(int64_t)QIMAGE_CHUNK_LEAST;
+    p->chunk = p->chunk < QIMAGE_CHUNK_LEAST ? QIMAGE_CHUNK_LEAST : p->chunk;
     p->scale = sn_node_float(c->node, "scale", 1);
     p->zero = (uint8_t)sn_node_int(c->node, "zero", 0);
     p->flip = c->in[0].dtype == SETSUNA_I8 || c->out[0].dtype == SETSUNA_I8 ? 0x80 : 0;
-    p->wide = c->in[0].dtype == SETSUNA_F32;
     s->param = p;
     s->run = kind->run;
     s->kernel = kind->to_last ? p->table.gather_name : "sn_qimage_plain";
     s->bytes = (double)numel * (double)(setsuna_dtype_size(c->in[0].dtype) + setsuna_dtype_size(c->out[0].dtype));
     s->n_parts = sn_parts_for(c, 0, s->bytes);
     if (kind->run == qimage_run_quantize) {
-        p->part_bytes = (size_t)p->c * QIMAGE_CHUNK;
+        p->part_bytes = (size_t)p->c * (size_t)p->chunk;
         if (!sn_mul_size(p->part_bytes, s->n_parts, &s->scratch_bytes))
             return sn_op_fail(c, SETSUNA_ELIMIT, "it needs too much memory");
     }

@@ -9,9 +9,14 @@
  *     W  i8 or u8 constant, QConv: [M, C/group, kH, kW]; QGemm: [K, M], or [M, K] with transB
  *     S  f32 constant [1] or [M];  B  i32 constant [M];  Z  like W, constant [1] or [M];  T  u8 constant [256]
  *     R  u8 like Y
- *     Y  u8, or with attribute float f32: the sum times x_scale S, neither rounded nor clamped
+ *     Y  u8, or with attribute float f32: the sum times x_scale S, neither rounded nor clamped; or with attribute sum
+ * i32
  *
- * S is needed, B, Z, T and R are not. Tensors of signed bytes are made unsigned ones before (passes/quantised).
+ * S is needed but for sums, the others are not. Tensors of signed bytes are made unsigned ones before
+ * (passes/quantised.h). What is quantised at run time has more inputs, for outputs of floats and sums:
+ *
+ *     X0  u8 or i8, one element: the zero point instead of x_zero; of signed bytes as they were
+ *     XS  f32, one element: the scale instead of x_scale;  F  f32 constant [M]: added to floats
  */
 #include "base/checked.h"
 #include "base/hash.h"
@@ -22,7 +27,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { QP_X, QP_W, QP_S, QP_B, QP_Z, QP_T, QP_R };
+enum { QP_X, QP_W, QP_S, QP_B, QP_Z, QP_T, QP_R, QP_X0, QP_XS, QP_F };
 
 /* Extents, strides and pads are below 2^31; bounds that keep every product of them within an index. */
 static const int64_t qproduct_elements_max = (int64_t)1 << 40;
@@ -35,16 +40,17 @@ typedef struct qproduct_param {
     sn_qgemm_table table;
     sn_qdepthwise_table dw_table;
     qproduct_shape s;
-    bool depthwise, staged;
+    bool depthwise, staged, dynamic; /* dynamic: bias and scale are made by each run */
     sn_qgemm g; /* pointers to tensors are set by each run; of one image and group where it is staged */
     sn_qdepthwise d;
-    int64_t images; /* runs of g */
-    uint8_t x_zero;
+    int64_t images;          /* runs of g */
+    uint8_t x_zero, x0_flip; /* x0_flip: of the zero point that is an input, the bit that changes signedness */
     const char *packed;
     size_t group_bytes; /* of packed */
-    size_t at_bias, at_scale, at_b_zero;
-    int64_t stage_h, stage_w; /* of the staged image */
-    size_t stage_bytes, part_bytes;
+    size_t at_bias, at_scale, at_b_zero, at_sum;
+    size_t columns_bytes;                      /* an array over a group's columns */
+    int64_t stage_h, stage_w;                  /* of the staged image */
+    size_t run_bytes, stage_bytes, part_bytes; /* scratch */
     int64_t *tap;
 } qproduct_param;
 
@@ -84,12 +90,37 @@ static setsuna_status qproduct_attrs(sn_op_ctx *c)
     return SETSUNA_OK;
 }
 
+static sn_requant_kind qproduct_kind(const sn_op_ctx *c)
+{
+    if (sn_node_int(c->node, "sum", 0))
+        return SN_REQUANT_I32;
+    return sn_node_int(c->node, "float", 0) ? SN_REQUANT_F32 : SN_REQUANT_U8;
+}
+
+/* What is known at run time only. */
+static setsuna_status qproduct_dynamic(sn_op_ctx *c, int64_t oc)
+{
+    sn_requant_kind kind = qproduct_kind(c);
+    int64_t count;
+    SN_TRY(sn_op_want(c, QP_X0, "u8 i8"));
+    SN_TRY(sn_op_want(c, QP_XS, "f32"));
+    SN_TRY(qproduct_vector(c, QP_F, "f32", oc, false));
+    for (uint32_t i = QP_X0; i <= QP_XS; i++)
+        if (sn_op_has(c, i) && (!sn_shape_numel(&c->in[i].shape, &count) || count != 1))
+            return sn_op_fail(c, SETSUNA_ESHAPE, "input %u must have one element", i);
+    if ((sn_op_has(c, QP_X0) && kind == SN_REQUANT_U8) ||
+        ((sn_op_has(c, QP_XS) || sn_op_has(c, QP_F)) && kind != SN_REQUANT_F32))
+        return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "the output's type does not go with the inputs");
+    return SETSUNA_OK;
+}
+
 static setsuna_status qproduct_operands(sn_op_ctx *c, int64_t oc, const setsuna_shape *y)
 {
     SN_TRY(sn_op_want(c, QP_X, "u8"));
     SN_TRY(sn_op_want(c, QP_W, "u8 i8"));
-    if (!c->in[QP_W].cst || !sn_op_has(c, QP_S))
+    if (!c->in[QP_W].cst || (!sn_op_has(c, QP_S) && qproduct_kind(c) != SN_REQUANT_I32))
         return sn_op_fail(c, SETSUNA_EUNSUPPORTED, "weights and their scales must be constants");
+    SN_TRY(qproduct_dynamic(c, oc));
     SN_TRY(qproduct_vector(c, QP_S, "f32", oc, true));
     SN_TRY(qproduct_vector(c, QP_B, "i32", oc, false));
     SN_TRY(qproduct_vector(c, QP_Z, "u8 i8", oc, true));
@@ -178,7 +209,9 @@ static setsuna_status qproduct_infer(sn_op_ctx *c)
     qproduct_shape s;
     setsuna_shape y;
     SN_TRY(qproduct_read(c, &s, &y));
-    sn_op_out(c, 0, sn_node_int(c->node, "float", 0) ? SETSUNA_F32 : SETSUNA_U8, &y);
+    static const setsuna_dtype types[] = {
+        [SN_REQUANT_U8] = SETSUNA_U8, [SN_REQUANT_F32] = SETSUNA_F32, [SN_REQUANT_I32] = SETSUNA_I32};
+    sn_op_out(c, 0, types[qproduct_kind(c)], &y);
     return SETSUNA_OK;
 }
 
@@ -216,7 +249,9 @@ static bool qproduct_is_centred(const sn_const *w, const sn_const *z)
 
 static float qproduct_scale(const qproduct_pack *k, const qproduct_source *from, int64_t o)
 {
-    float w;
+    float w = 1;
+    if (!k->s)
+        return w;
     memcpy(&w, from->s + (k->s->t.size_bytes == sizeof w ? 0 : (size_t)o * sizeof w), sizeof w);
     float s = k->x_scale * w;
     return k->y_scale > 0 ? s / k->y_scale : s;
@@ -239,6 +274,7 @@ static void qproduct_fill(void *dst, const void *const *source, const void *arg)
         char *at = (char *)dst + (size_t)g * p->group_bytes;
         int32_t *bias = (int32_t *)(at + p->at_bias), *b_zero = (int32_t *)(at + p->at_b_zero);
         float *scale = (float *)(at + p->at_scale);
+        int32_t *col_sum = (int32_t *)(at + p->at_sum);
         const uint8_t *w = all_of.w + g * opg * ipg * window;
         if (p->depthwise) {
             for (int64_t o = 0; o < opg; o++)
@@ -258,6 +294,8 @@ static void qproduct_fill(void *dst, const void *const *source, const void *arg)
             uint32_t sum = (uint32_t)bias[o], zero = 0;
             if (!p->depthwise)
                 zero = p->g.rq.b_zero ? (uint32_t)(qproduct_zero(k, &all_of, all) - base) : 0;
+            if (p->dynamic)
+                col_sum[o] = bias[o];
             sum = 0u - sum * p->x_zero + zero * p->x_zero * (uint32_t)(ipg * window);
             int32_t b = 0;
             if (all_of.b)
@@ -278,25 +316,26 @@ static size_t qproduct_align(size_t n)
 static setsuna_status qproduct_pack_all(sn_op_ctx *c, qproduct_param *p)
 {
     const qproduct_shape *s = &p->s;
-    qproduct_pack k = {.p = p, .w = c->in[QP_W].cst, .s = c->in[QP_S].cst};
+    qproduct_pack k = {.p = p, .w = c->in[QP_W].cst, .s = sn_op_has(c, QP_S) ? c->in[QP_S].cst : NULL};
     k.b = sn_op_has(c, QP_B) ? c->in[QP_B].cst : NULL;
     k.z = sn_op_has(c, QP_Z) ? c->in[QP_Z].cst : NULL;
     k.x_scale = sn_node_float(c->node, "x_scale", 1);
-    k.y_scale = p->g.rq.kind == SN_REQUANT_F32 ? 0 : sn_node_float(c->node, "y_scale", 1);
+    k.y_scale = qproduct_kind(c) != SN_REQUANT_U8 ? 0 : sn_node_float(c->node, "y_scale", 1);
     k.trans = strcmp(c->node->op, "QConv") == 0 || sn_node_int(c->node, "transB", 0) != 0;
     int64_t opg = p->depthwise ? s->oc : s->oc / s->group, groups = p->depthwise ? 1 : s->group;
-    size_t columns = qproduct_align(((size_t)opg + SN_REQUANT_PAD) * 4);
+    size_t columns = p->columns_bytes;
     p->at_bias = qproduct_align(p->depthwise ? sn_qdepthwise_packed_bytes(&p->dw_table, &p->d)
                                              : sn_qgemm_packed_bytes(&p->table.limits, opg, p->g.n_tap, p->g.k));
     p->at_scale = p->at_bias + columns;
     p->at_b_zero = p->at_scale + columns;
-    p->group_bytes = p->at_b_zero + columns;
+    p->at_sum = p->at_b_zero + columns;
+    p->group_bytes = p->at_sum + (p->dynamic ? columns : 0);
     uint64_t key = sn_hash_u64(sn_hash_str(0, "qproduct"), k.w->uid);
-    key = sn_hash_u64(sn_hash_u64(key, k.s->uid), k.b ? k.b->uid : 0);
+    key = sn_hash_u64(sn_hash_u64(key, k.s ? k.s->uid : 0), k.b ? k.b->uid : 0);
     key = sn_hash_u64(key, k.z ? k.z->uid : 0);
     const int64_t layout[] = {
-        p->depthwise,       p->dw_table.format,    p->d.wide, s->ic,    s->oc, s->kh, s->kw, s->group, p->g.n_tap,
-        p->table.limits.nr, p->table.limits.group, k.trans,   p->x_zero};
+        p->depthwise,       p->dw_table.format,    p->d.wide, s->ic,     s->oc,     s->kh, s->kw, s->group, p->g.n_tap,
+        p->table.limits.nr, p->table.limits.group, k.trans,   p->x_zero, p->dynamic};
     key = sn_hash_bytes(key, layout, sizeof layout);
     key = sn_hash_bytes(key, &k.x_scale, sizeof k.x_scale);
     key = sn_hash_bytes(key, &k.y_scale, sizeof k.y_scale);
@@ -316,7 +355,8 @@ typedef struct qproduct_call {
     sn_qgemm g;
     sn_qdepthwise d;
     const uint8_t *x; /* the image (and group) that is staged */
-    char *stage, *scratch;
+    uint8_t x_zero;
+    char *columns, *stage, *scratch;
 } qproduct_call;
 
 /* Rows of the image with its padding, of one group's channels. */
@@ -329,7 +369,7 @@ static void qproduct_stage_part(void *arg, uint32_t part, uint32_t n_parts)
     int64_t left = s->left < p->stage_w ? s->left : p->stage_w;
     int64_t px = s->iw < p->stage_w - left ? s->iw : p->stage_w - left;
     uint8_t zeros[256];
-    memset(zeros, p->x_zero, sizeof zeros);
+    memset(zeros, q->x_zero, sizeof zeros);
     sn_pool_range(p->stage_h, 1, part, n_parts, &from, &to);
     for (int64_t y = from; y < to; y++) {
         char *row = q->stage + y * p->stage_w * ipg * bytes;
@@ -372,14 +412,42 @@ static void qproduct_depthwise_part(void *arg, uint32_t part, uint32_t n_parts)
     }
 }
 
-/* Pointers into the packed columns of a group. */
-static void qproduct_columns(const qproduct_param *p, int64_t group, sn_requant *rq)
+/* Pointers into the columns of a group. */
+static void qproduct_columns(const qproduct_call *q, int64_t group, sn_requant *rq)
 {
+    const qproduct_param *p = q->p;
     const char *at = p->packed + (size_t)group * p->group_bytes;
-    rq->bias = (const int32_t *)(at + p->at_bias);
-    rq->scale = (const float *)(at + p->at_scale);
+    const char *made = q->columns + (size_t)group * 3 * p->columns_bytes;
+    rq->bias = (const int32_t *)(p->dynamic ? made : at + p->at_bias);
+    rq->scale = (const float *)(p->dynamic ? made + p->columns_bytes : at + p->at_scale);
+    if (rq->shift)
+        rq->shift = (const float *)(made + 2 * p->columns_bytes);
     if (rq->b_zero)
         rq->b_zero = (const int32_t *)(at + p->at_b_zero);
+}
+
+/* sum (x - x0)(w' - z') = sum x w' - x0 sum w' - z' sum x + K x0 z', with the x0 and the scale of this run. */
+static void qproduct_make_columns(const qproduct_call *q, const float *x_scale, const float *shift)
+{
+    const qproduct_param *p = q->p;
+    int64_t opg = p->s.oc / p->s.group;
+    uint32_t k = (uint32_t)(p->s.ic / p->s.group * p->s.kh * p->s.kw), x_zero = q->x_zero;
+    for (int64_t g = 0; g < p->s.group; g++) {
+        const char *at = p->packed + (size_t)g * p->group_bytes;
+        const int32_t *bias = (const int32_t *)(at + p->at_bias), *sum = (const int32_t *)(at + p->at_sum);
+        const int32_t *b_zero = (const int32_t *)(at + p->at_b_zero);
+        const float *scale = (const float *)(at + p->at_scale);
+        char *to = q->columns + (size_t)g * 3 * p->columns_bytes;
+        int32_t *made = (int32_t *)to;
+        float *factor = (float *)(to + p->columns_bytes), *summand = (float *)(to + 2 * p->columns_bytes);
+        for (int64_t o = 0; o < opg; o++) {
+            uint32_t zero = p->g.rq.b_zero ? (uint32_t)b_zero[o] * k : 0;
+            made[o] = (int32_t)((uint32_t)bias[o] + x_zero * (zero - (uint32_t)sum[o]));
+            factor[o] = x_scale ? *x_scale * scale[o] : scale[o];
+        }
+        if (shift)
+            memcpy(summand, shift + g * opg, (size_t)opg * sizeof *summand);
+    }
 }
 
 static setsuna_status qproduct_run(const sn_step *s, sn_run *r)
@@ -388,14 +456,20 @@ static setsuna_status qproduct_run(const sn_step *s, sn_run *r)
     const qproduct_shape *h = &p->s;
     const uint8_t *x = sn_in(s, r, QP_X), *residual = sn_in(s, r, QP_R);
     char *y = sn_out(s, r, 0);
-    qproduct_call q = {.p = p, .g = p->g, .d = p->d, .stage = r->scratch};
+    qproduct_call q = {.p = p, .g = p->g, .d = p->d, .x_zero = p->x_zero, .columns = r->scratch};
+    q.stage = q.columns + p->run_bytes;
     q.scratch = q.stage + p->stage_bytes;
     q.g.rq.table = q.d.rq.table = sn_in(s, r, QP_T);
-    int64_t opg = h->oc / h->group, image = h->oh * h->ow * h->oc, size = p->g.rq.kind == SN_REQUANT_F32 ? 4 : 1;
+    int64_t opg = h->oc / h->group, image = h->oh * h->ow * h->oc, size = p->g.rq.kind == SN_REQUANT_U8 ? 1 : 4;
+    const uint8_t *x0 = sn_in(s, r, QP_X0);
     if (!y)
         return SETSUNA_OK;
+    if (x0)
+        q.x_zero = *x0 ^ p->x0_flip;
+    if (p->dynamic && p->images)
+        qproduct_make_columns(&q, sn_in(s, r, QP_XS), sn_in(s, r, QP_F));
     if (p->depthwise) {
-        qproduct_columns(p, 0, &q.d.rq);
+        qproduct_columns(&q, 0, &q.d.rq);
         q.d.w = p->packed;
         q.d.x = x;
         q.d.y = (uint8_t *)y;
@@ -412,7 +486,7 @@ static setsuna_status qproduct_run(const sn_step *s, sn_run *r)
             q.g.b = p->packed + (size_t)g * p->group_bytes;
             q.g.y = y + (i * image + g * opg) * size;
             q.g.residual = residual ? residual + i * image + g * opg : NULL;
-            qproduct_columns(p, g, &q.g.rq);
+            qproduct_columns(&q, g, &q.g.rq);
             sn_run_parallel(s, r, qproduct_part, &q);
         }
     return SETSUNA_OK;
@@ -424,7 +498,7 @@ static void qproduct_requant(sn_op_ctx *c, sn_requant *rq)
 {
     const sn_node *n = c->node;
     float sum_scale = sn_node_float(n, "sum_scale", 1);
-    *rq = (sn_requant){.kind = sn_node_int(n, "float", 0) ? SN_REQUANT_F32 : SN_REQUANT_U8,
+    *rq = (sn_requant){.kind = qproduct_kind(c),
                        .zero = (int32_t)sn_node_int(n, "y_zero", 0),
                        .lo = (int32_t)sn_node_int(n, "lo", 0),
                        .hi = (int32_t)sn_node_int(n, "hi", 255),
@@ -509,6 +583,7 @@ static setsuna_status qproduct_bind(sn_op_ctx *c, sn_step *s)
     setsuna_shape y;
     sn_requant rq;
     static const int32_t present = 0;
+    static const float no_shift = 0;
     if (!p)
         return SETSUNA_ENOMEM;
     SN_TRY(qproduct_read(c, &p->s, &y));
@@ -516,7 +591,9 @@ static setsuna_status qproduct_bind(sn_op_ctx *c, sn_step *s)
     sn_qdepthwise_table_init(&p->dw_table, c->cpu);
     const qproduct_shape *h = &p->s;
     bool empty = h->n * h->oh * h->ow == 0, centred;
-    p->x_zero = (uint8_t)sn_node_int(c->node, "x_zero", 0);
+    p->dynamic = sn_op_has(c, QP_X0) || sn_op_has(c, QP_XS) || sn_op_has(c, QP_F);
+    p->x0_flip = sn_op_has(c, QP_X0) && c->in[QP_X0].dtype == SETSUNA_I8 ? 0x80 : 0;
+    p->x_zero = sn_op_has(c, QP_X0) ? 0 : (uint8_t)sn_node_int(c->node, "x_zero", 0);
     qproduct_requant(c, &rq);
     centred = qproduct_is_centred(c->in[QP_W].cst, sn_op_has(c, QP_Z) ? c->in[QP_Z].cst : NULL);
     p->depthwise = h->group > 1 && h->group == h->ic && h->oc == h->ic && rq.kind == SN_REQUANT_U8;
@@ -526,10 +603,14 @@ static setsuna_status qproduct_bind(sn_op_ctx *c, sn_step *s)
         p->depthwise = false; /* no images, nothing to do */
         return SETSUNA_OK;
     }
+    p->columns_bytes = qproduct_align(((size_t)(p->depthwise ? h->oc : h->oc / h->group) + SN_REQUANT_PAD) * 4);
+    if (p->dynamic && !sn_mul_size(3 * p->columns_bytes, (size_t)h->group, &p->run_bytes))
+        return sn_op_fail(c, SETSUNA_ELIMIT, "it needs too much memory");
     if (p->depthwise) {
         qproduct_bind_depthwise(p, &rq, centred);
     } else {
         rq.b_zero = centred ? NULL : &present; /* replaced by each run */
+        rq.shift = sn_op_has(c, QP_F) ? &no_shift : NULL;
         SN_TRY(qproduct_bind_dense(c, p, &rq));
     }
     SN_TRY(qproduct_pack_all(c, p));
@@ -539,18 +620,19 @@ static setsuna_status qproduct_bind(sn_op_ctx *c, sn_step *s)
     s->bytes = (double)h->n * (double)(h->ih * h->iw * h->ic + h->oh * h->ow * h->oc) + (double)p->group_bytes;
     s->n_parts = sn_parts_for(c, s->flops / 4, s->bytes);
     if (!sn_mul_size(p->part_bytes, s->n_parts, &s->scratch_bytes) ||
-        !sn_add_size(s->scratch_bytes, p->stage_bytes, &s->scratch_bytes))
+        !sn_add_size(s->scratch_bytes, p->stage_bytes, &s->scratch_bytes) ||
+        !sn_add_size(s->scratch_bytes, p->run_bytes, &s->scratch_bytes))
         return sn_op_fail(c, SETSUNA_ELIMIT, "it needs too much memory");
     return SETSUNA_OK;
 }
 
 #define QPRODUCT_ATTRS                                                                                                 \
     "x_scale:f x_zero:i y_scale:f y_zero:i lo:i hi:i t_scale:f t_zero:i r_scale:f r_zero:i sum_scale:f sum_zero:i "    \
-    "sum_lo:i sum_hi:i float:i "
+    "sum_lo:i sum_hi:i float:i sum:i "
 
 const sn_op sn_ops_qproduct[] = {
-    {"setsuna", "QConv", 1, 0, 3, 7, 1, 1, 0,
+    {"setsuna", "QConv", 1, 0, 3, 10, 1, 1, 0,
      QPRODUCT_ATTRS "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I", qproduct_infer, qproduct_bind},
-    {"setsuna", "QGemm", 1, 0, 3, 7, 1, 1, 0, QPRODUCT_ATTRS "transB:i", qproduct_infer, qproduct_bind},
+    {"setsuna", "QGemm", 1, 0, 3, 10, 1, 1, 0, QPRODUCT_ATTRS "transB:i", qproduct_infer, qproduct_bind},
     {.name = NULL},
 };

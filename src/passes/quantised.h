@@ -129,7 +129,8 @@ setsuna_status sn_quant_qlinear(sn_quant_graph *t, size_t index, bool *done);
 /* Add, Mul, Concat, AveragePool, GlobalAveragePool, ReduceMean over the pixels. */
 setsuna_status sn_quant_combine(sn_quant_graph *t, size_t index, const sn_quant_end *end, bool *done);
 
-/* Reshape, Flatten, Transpose, MaxPool, Resize to nearest, Slice, Split...: the result's bytes are the operand's. */
+/* Reshape, Flatten, Transpose, MaxPool, Resize to nearest, Slice, Split...: the result's bytes are the operand's, be it
+ * floats of a quant or bytes that moved. */
 setsuna_status sn_quant_moves(sn_quant_graph *t, size_t index);
 
 #endif

@@ -174,18 +174,27 @@ setsuna_status sn_quant_combine(sn_quant_graph *t, size_t index, const sn_quant_
 
 /* ---- moves ------------------------------------------------------------------------------------------------------ */
 
-/* The result of a node that moves bytes of operand x, whose twin or bytes in order are `twin`. */
+/* The result of a node that moves bytes of operand x, whose twin or bytes in order are `bytes`. */
 static setsuna_status image_moved(sn_quant_graph *t, const sn_node *n, uint32_t k, const sn_quant_float *x,
                                   uint32_t bytes, bool in_order)
 {
     setsuna_shape iota = {.rank = 1, .dim = {256}};
-    uint32_t q = sn_quant_add(t, SN_NONE, false, &t->g->value[n->out[k]].shape);
+    bool is_float = t->g->value[n->out[k]].dtype == SETSUNA_F32;
+    uint32_t q;
+    if (is_float)
+        q = sn_quant_add(t, SN_NONE, false, &t->g->value[n->out[k]].shape);
+    else
+        SN_TRY(sn_quant_of(t, n->out[k], &q));
     if (q == SN_NONE)
         return SETSUNA_ENOMEM;
     if (in_order)
         SN_TRY(sn_quant_from_order(t, q, bytes));
     else
         t->q[q].twin = bytes;
+    if (!is_float) {
+        t->q[q].moved = true;
+        return SETSUNA_OK;
+    }
     float *table = sn_arena_array(t->g->arena, 256, sizeof *table);
     if (!table)
         return SETSUNA_ENOMEM;
@@ -308,23 +317,37 @@ static setsuna_status image_split(sn_quant_graph *t, const sn_node *n, const sn_
     return SETSUNA_OK;
 }
 
-setsuna_status sn_quant_moves(sn_quant_graph *t, size_t index)
+static setsuna_status image_move(sn_quant_graph *t, const sn_node *n, const sn_quant_float *x)
 {
     static const char *const generic[] = {"DepthToSpace", "Flatten", "Reshape", "Slice",     "SpaceToDepth",
                                           "Split",        "Squeeze", "Tile",    "Transpose", "Unsqueeze"};
+    int32_t axis;
+    if (sn_node_is(n, "", "MaxPool"))
+        return image_max_pool(t, n, x);
+    if (sn_node_is(n, "", "Resize"))
+        return image_resize(t, n, x);
+    if (image_split_axis(t, n, x, &axis))
+        return image_split(t, n, x, axis);
+    for (size_t i = 0; i < sizeof generic / sizeof generic[0]; i++)
+        if (sn_node_is(n, "", generic[i]))
+            return image_generic(t, n, x);
+    return SETSUNA_OK;
+}
+
+setsuna_status sn_quant_moves(sn_quant_graph *t, size_t index)
+{
     const sn_node n = t->g->node[index];
     const sn_quant_float *x = n.n_in ? image_operand(t, &n, 0) : NULL;
-    int32_t axis;
-    if (!x || n.n_out < 1 || n.out[0] == SN_NONE || !t->g->value[n.out[0]].has_shape)
+    if (n.n_in < 1 || n.in[0] == SN_NONE || n.in[0] >= t->n_value || n.n_out < 1 || n.out[0] == SN_NONE ||
+        !t->g->value[n.out[0]].has_shape)
         return SETSUNA_OK;
-    if (sn_node_is(&n, "", "MaxPool"))
-        return image_max_pool(t, &n, x);
-    if (sn_node_is(&n, "", "Resize"))
-        return image_resize(t, &n, x);
-    if (image_split_axis(t, &n, x, &axis))
-        return image_split(t, &n, x, axis);
-    for (size_t i = 0; i < sizeof generic / sizeof generic[0]; i++)
-        if (sn_node_is(&n, "", generic[i]))
-            return image_generic(t, &n, x);
+    if (x)
+        return image_move(t, &n, x);
+    uint32_t q = t->of_int[n.in[0]]; /* bytes that move themselves, where they are channels last already */
+    if (q == SN_NONE || !t->q[q].moved)
+        return SETSUNA_OK;
+    SN_TRY(image_move(t, &n, &(sn_quant_float){.quant = q}));
+    q = t->of_int[n.out[0]];
+    t->g->node[index].dead |= q != SN_NONE && t->q[q].moved;
     return SETSUNA_OK;
 }

@@ -155,8 +155,8 @@ static setsuna_status product_make(sn_quant_graph *t, const char *op, const sn_n
         n->out[0] = end->out;
         return SETSUNA_OK;
     }
-    return sn_graph_add_node(t->g, "setsuna", "DequantizeImage", 1, like->name, &out, 1, &end->out, 1) ? SETSUNA_OK
-                                                                                                       : SETSUNA_ENOMEM;
+    n = sn_graph_add_node(t->g, "", "Transpose", 13, like->name, &out, 1, &end->out, 1);
+    return n && sn_node_add_ints(t->g, n, "perm", (const int64_t[]){0, 3, 1, 2}, 4) ? SETSUNA_OK : SETSUNA_ENOMEM;
 }
 
 static bool product_rank_is(const sn_quant_graph *t, uint32_t v, int32_t rank)

@@ -79,6 +79,14 @@ bool sn_is_legacy_op(const sn_node *n);
 /* The nodes of later opsets that do the same (in scratch); input shapes are known. Returns OK, ESHAPE, ENOMEM. */
 setsuna_status sn_lower_legacy(sn_build *b, const sn_node *n, sn_node **made_out, size_t *n_made);
 
+/* ---- ONNX Runtime's operators on quantised tensors (qoperator.c) ---- */
+
+bool sn_is_qoperator(const sn_node *n);
+
+/* DequantizeLinear, the float operator and QuantizeLinear in its place (in scratch); input types are known. Returns OK,
+ * EMODEL, EUNSUPPORTED, ENOMEM. */
+setsuna_status sn_lower_qoperator(sn_build *b, const sn_node *n, sn_node **made_out, size_t *n_made);
+
 /* Assigns slots and arena offsets. On entry the in and out of each step are value indices of b->graph; on return they
  * are slots. node: the graph's nodes in order; is_alias: those that made no step because their output is their input's
  * bytes; packed: per step, the inputs that its run does not read.

@@ -82,6 +82,11 @@ const sn_graph *sn_module_graph(const sn_module *m)
     return m->graph;
 }
 
+const bool *sn_module_binds(const sn_module *m)
+{
+    return m->bind;
+}
+
 bool sn_plan_matches(const sn_plan *plan, const setsuna_tensor *inputs)
 {
     for (uint32_t i = 0; i < plan->n_input; i++) {

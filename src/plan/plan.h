@@ -87,6 +87,7 @@ struct sn_plan {
 sn_module *sn_module_create(sn_plan_env *env, const sn_graph *graph, const bool *bind);
 void sn_module_destroy(sn_module *m);
 const sn_graph *sn_module_graph(const sn_module *m);
+const bool *sn_module_binds(const sn_module *m); /* as created with; NULL: none */
 
 /* The plan for these inputs, made now if there is none yet. inputs: one per graph input; data is read only for inputs
  * that the module binds. The caller gets a reference: sn_plan_unref. Thread-safe.

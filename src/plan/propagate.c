@@ -280,11 +280,17 @@ static setsuna_status prop_sequence(prop *p, const sn_node *n)
     return count ? prop_push(p, made, count) : SETSUNA_OK;
 }
 
-static setsuna_status prop_legacy(prop *p, const sn_node *n)
+/* An operator that other operators stand for. */
+static bool prop_is_lowered(const sn_node *n)
+{
+    return sn_is_legacy_op(n) || sn_is_qoperator(n);
+}
+
+static setsuna_status prop_lower(prop *p, const sn_node *n)
 {
     sn_node *made;
     size_t count;
-    SN_TRY(sn_lower_legacy(p->b, n, &made, &count));
+    SN_TRY((sn_is_legacy_op(n) ? sn_lower_legacy : sn_lower_qoperator)(p->b, n, &made, &count));
     return prop_push(p, made, count);
 }
 
@@ -298,12 +304,12 @@ static setsuna_status prop_visit(prop *p, const sn_node *n)
     SN_TRY(sn_op_check(n, &op, b->err));
     if (sn_is_sequence_op(b, n))
         return prop_sequence(p, n);
-    if ((op->flags & SN_OP_CONTROL) && !sn_is_legacy_op(n))
+    if ((op->flags & SN_OP_CONTROL) && !prop_is_lowered(n))
         return prop_control(p, n);
     if (!prop_inputs_known(g, n))
         return prop_emit_deferred(p, n);
     if (op->flags & SN_OP_CONTROL)
-        return prop_legacy(p, n);
+        return prop_lower(p, n);
     sn_build_ctx(b, n, op, b->folding);
     bool half = prop_widen(b->ctx);
     int answer = op->infer(b->ctx);

@@ -248,7 +248,7 @@ setsuna_status sn_interval_mean(const sn_samples *s, double confidence, sn_inter
     if (!interval_judge(&m, (double)s->n, INTERVAL_EFFECTIVE_MEAN, confidence, out))
         return SETSUNA_OK;
     double half = sn_normal_quantile(1 - (1 - confidence) / 2) * sqrt(variance / out->n_effective);
-    out->lo = out->value - half;
+    out->lo = fmax(out->value - half, 0); /* samples are not negative, so neither is their mean */
     out->hi = out->value + half;
     return SETSUNA_OK;
 }

@@ -3,9 +3,8 @@
 
 Parameters are compared exactly, multiply-accumulates within what the published figure was rounded to; both are counted
 here from the finished graph. The networks that are quick to run also give outputs that are finite and not flat, so that
-no activation has vanished or exploded.
+no activation has vanished or exploded, and their quantised copies (bench/quantise.py) nearly the same ones.
 """
-import importlib.util
 import math
 import os
 import subprocess
@@ -38,15 +37,10 @@ PUBLISHED = {
 }
 QUICK = ("resnet18", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "squeezenet1_1", "yolov8n_320", "vit_tiny",
          "minilm_l6_128")
-ROOT = os.environ["SETSUNA_SOURCE_DIR"]
-
-
-def generator():
-    spec = importlib.util.spec_from_file_location("make_models", os.path.join(ROOT, "bench", "make_models.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode = True
-    spec.loader.exec_module(module)
-    return module
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.environ["SETSUNA_SOURCE_DIR"], "bench"))
+import make_models  # noqa: E402
+import quantise  # noqa: E402
 
 
 def parameters(net):
@@ -71,27 +65,45 @@ def multiply_accumulates(model):
     return total
 
 
-def check_outputs(setsuna, name, net, model):
+def outputs(setsuna, name, model):
+    """What the model makes of the command's noise."""
     path = name + ".onnx"
     onnx.save(model, path)
-    fill = ["--fill", "attention_mask=1"] if "attention_mask" in [i.name for i in net.inputs] else []
+    fill = ["--fill", "attention_mask=1"] if "attention_mask" in [i.name for i in model.graph.input] else []
     subprocess.run([setsuna, "run", path, "--output-dir", name, *fill], check=True, stdout=subprocess.DEVNULL)
     os.remove(path)
+    return [np.load(os.path.join(name, info.name + ".npy")) for info in model.graph.output]
+
+
+def check_outputs(name, net, found):
+    return [f"{name}: output {info.name} has a standard deviation of {y.std()}" for info, y in zip(net.outputs, found)
+            if not np.isfinite(y).all() or not 1e-3 < y.std() < 1e3]
+
+
+def check_copies(setsuna, name, net, found):
+    """The quantised copies of a model, against its own outputs: 8 bits a layer leave three digits of correlation."""
     wrong = []
-    for info in net.outputs:
-        y = np.load(os.path.join(name, info.name + ".npy"))
-        if not np.isfinite(y).all() or not 1e-3 < y.std() < 1e3:
-            wrong.append(f"{name}: output {info.name} has a standard deviation of {y.std()}")
+    for copy, (source, make) in quantise.COPIES.items():
+        if source != name:
+            continue
+        model = make(net.model(), setsuna)
+        onnx.checker.check_model(model)
+        if onnx.TensorProto.INT8 not in {t.data_type for t in model.graph.initializer}:
+            wrong.append(f"{copy}: no weights of 8 bits")
+        for y, want in zip(outputs(setsuna, copy, model), found):
+            near = np.corrcoef(y.ravel(), want.ravel())[0, 1]
+            print(f"{copy:28} correlation {near:.6f}")
+            if not near > 0.999:
+                wrong.append(f"{copy}: a correlation of {near} with {name}")
     return wrong
 
 
 def main():
     wrong = []
-    make = generator()
-    if make.MODELS.keys() != PUBLISHED.keys():
+    if make_models.MODELS.keys() != PUBLISHED.keys():
         wrong.append("the generator's models are not those of this test")
     for name, (want, giga, unit) in PUBLISHED.items():
-        net = make.MODELS[name]()
+        net = make_models.MODELS[name]()
         model = net.model()
         onnx.checker.check_model(model)
         n, macs = parameters(net), multiply_accumulates(model)
@@ -101,7 +113,8 @@ def main():
         if abs(macs / 1e9 - giga) > unit:
             wrong.append(f"{name}: {macs} multiply-accumulates, published are {giga} billion")
         if name in QUICK:
-            wrong += check_outputs(sys.argv[1], name, net, model)
+            found = outputs(sys.argv[1], name, model)
+            wrong += check_outputs(name, net, found) + check_copies(sys.argv[1], name, net, found)
     print("\n".join(wrong))
     return 1 if wrong else 0
 

@@ -23,13 +23,15 @@ def row(model, threads, speedup, commit="abc"):
 
 
 rows = [row("resnet18", 1, 2.0), row("silero-vad-v5", 1, 4.5), row("resnet18", 2, 0.5, "older")]
-text = bench.table(rows)
+text = bench.table(rows, "f32")
 # The published 12.09 ms of MNN beside ORT's 16.22 on one thread; on two, XNNPACK's 8.10 beside 8.36. Slower rows stay.
 assert f"| mnn† | {2 * 12.09 / 16.22:.2f} |" in text, text
 assert f"| xnnpack† | {0.5 * 8.10 / 8.36:.2f} |" in text, text
 assert "| ORT | 4.50 |" in text, text
 assert "**geometric mean of 2** | | | **3.00** |" in text, text
-assert "| 10.0 | 90.0 | 9.0 | 2 | 8 | 0.25 |" in text, text
+assert "| 10.0 | 90.0 | 9.0 | - | - | 2 | 8 | 0.25 |" in text, text
+kept = [dict(r, cached_cold={"answer_ns": {"p50": 5e6}}) for r in rows]
+assert "| 10.0 | 90.0 | 9.0 | 5.0 | 18.0 | 2 | 8 | 0.25 |" in bench.table(kept, "f32"), bench.table(kept, "f32")
 assert "commit abc; older for resnet18 2" in text, text
 assert "| resnet18 | 1.00 | 0.5000 | 2.00 |" in text, text
 
@@ -48,14 +50,31 @@ assert kept == {"a\\|b": "too few channels"}, kept
 assert bench.steps_table("m", 1, "said", per_op, kept).count("| too few channels |") == 1
 assert bench.reasons("nothing.md") == {}
 
-full = [row(name, threads, 2.0) for name in bench.NAMES for threads in (1, 2)]
-short = bench.short_table(full)
-assert short.count("\n") == len(bench.NAMES) + 2 and "| resnet18 | 1.00 | 2.00 | 2.00 | mnn† |" in short, short
-marked = "before\n<!-- make bench writes this -->\nold\n<!-- until here -->\nafter"
-assert bench.between_marks(marked, "new") == marked.replace("old", "new")
-assert bench.between_marks("no marks", "new") == "no marks"
+full = [row(name, threads, 2.0) for name in bench.SUITES["f32"] for threads in (1, 2)]
+short = bench.short_table(full, "f32")
+assert short.count("\n") == len(bench.SUITES["f32"]) + 2 and "| resnet18 | 1.00 | 2.00 | 2.00 | mnn† |" in short, short
+
+# Quantised models beside their float form: 1.5 times faster than it; oneDNN's 4.23 ms beside ORT's 4.80.
+narrow = [dict(row(name, threads, 2.0), float_ns={"min": 1.5e6, "p50": 1.6e6},
+               over_float_min={"median": 1.5, "low": 1.4, "high": 1.6})
+          for name in bench.SUITES["int8"] for threads in (1, 2)]
+text = bench.table(narrow, "int8")
+assert f"| onednn-convolutions† | {2 * 4.23 / 4.80:.2f} | 1.50 | 1.50 (1.40-1.60) | 10.0 |" in text, text
+assert f"**geometric mean of {len(bench.SUITES['int8'])}** | | | **2.00** |" in text and "| | **1.50** | | |" in text, text
+short = bench.short_table(narrow, "int8")
+lines = short.splitlines()
+assert len({line.count("|") for line in lines}) == 1, short
+assert lines[-1].startswith("| **geometric mean** | | | **2.00** | |") and lines[-1].count("**1.50**") == 2, short
+assert bench.float_form("resnet50-int8-operators") == "resnet50" and bench.suite_of("resnet50") == "f32"
+
+marked = "<!-- make bench writes this: f32 -->\nold\n<!-- until here -->\n" \
+         "<!-- make bench writes this: int8 -->\nold8\n<!-- until here -->\nafter"
+assert bench.between_marks(marked, "f32", "new") == marked.replace("old\n", "new\n")
+assert bench.between_marks(marked, "int8", "new") == marked.replace("old8", "new")
+assert bench.between_marks("no marks", "f32", "new") == "no marks"
 with open(os.path.join(os.environ["SETSUNA_SOURCE_DIR"], "README.md"), encoding="utf-8") as f:
     readme = f.read()
-assert bench.between_marks(readme, "new") != readme
+for suite in bench.SUITES:
+    assert bench.between_marks(readme, suite, "new") != readme
 unknown = {model for model, _ in bench.published()} - set(bench.NAMES)
 assert not unknown, unknown

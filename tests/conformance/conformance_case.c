@@ -132,7 +132,7 @@ static bool case_compare(conformance_case *c, uint32_t i, const setsuna_tensor *
     return c->shape_only || case_compare_values(c, i, got, want);
 }
 
-/* Twice: the second run must not depend on what the first one left behind. */
+/* Prepared for the shapes, then twice: the second run must not depend on what the first one left behind. */
 static bool case_run_set(conformance_case *c, sn_model *model, sn_session *session, case_tensors *in,
                          case_tensors *want)
 {
@@ -144,9 +144,17 @@ static bool case_run_set(conformance_case *c, sn_model *model, sn_session *sessi
         case_fix_bf16(sn_model_input(model, i)->dtype, &in->t[i]);
     for (uint32_t i = 0; i < n_out; i++)
         case_fix_bf16(sn_model_output(model, i)->dtype, &want->t[i]);
+    setsuna_tensor shape_only[CASE_TENSORS_MAX];
+    setsuna_error err = {0};
+    for (uint32_t i = 0; i < n_in; i++) {
+        shape_only[i] = in->t[i];
+        shape_only[i].data = NULL;
+    }
+    setsuna_status status = sn_session_prepare(session, shape_only, &err);
+    if (status != SETSUNA_OK)
+        return case_fail_error(c, "prepare", status, &err);
     for (int round = 0; round < 2; round++) {
-        setsuna_error err = {0};
-        setsuna_status status = sn_session_run(session, in->t, got, &err);
+        status = sn_session_run(session, in->t, got, &err);
         if (status != SETSUNA_OK)
             return case_fail_error(c, "run", status, &err);
         for (uint32_t i = 0; i < n_out; i++)

@@ -111,6 +111,24 @@ grep -q '^error against f32' bf16.txt && grep -q ' max 0, 0 of the largest' bf16
 "$setsuna" bench $cases/test_qlinearconv/model.onnx --cpu ref --precision bf16 --runs 5 >quantised.txt
 grep -q ' max 0, 0 of the largest' quantised.txt || fail "what is quantised is the same with bf16"
 
+# A plan cache is written, read without a word, and made anew with one when it is damaged.
+wake=$source/models/cache/openwakeword-hey-jarvis.onnx
+if [ -f "$wake" ]; then
+    rm -rf plans
+    mkdir plans
+    for start in first second damaged mended; do
+        [ $start = damaged ] && chmod u+w plans/* && echo x >>"$(echo plans/*.plan)"
+        "$setsuna" run "$wake" --plan-cache plans 2>said.txt | grep 'f32\[' >$start.txt || fail "run --plan-cache"
+        case $start$(cat said.txt) in
+        "damagedsetsuna: the plan cache plans/"*" is made anew: it is not as long as it says") ;;
+        first | second | mended) ;;
+        *) fail "the $start run --plan-cache said: $(cat said.txt)" ;;
+        esac
+        cmp -s first.txt $start.txt || fail "the $start run --plan-cache gave another answer"
+    done
+    refuse 1 'no folder for a plan cache' "$setsuna" bench "$wake" --plan-cache nowhere --runs 1
+fi
+
 # An output read back as an input.
 "$setsuna" run $cases/test_relu/model.onnx --shape x=3,4,5 --output-dir out >/dev/null || fail "run with --shape"
 "$setsuna" run $cases/test_relu/model.onnx --input x=out/y.npy --output-dir out2 >/dev/null || fail "run with .npy"

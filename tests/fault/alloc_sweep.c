@@ -47,6 +47,8 @@ static setsuna_status sweep_once(faulty *f, const char *path, const sn_cli_input
     if (status == SETSUNA_OK)
         status = sn_session_create(model, &session, err);
     if (status == SETSUNA_OK)
+        status = sn_session_prepare(session, in->tensor, err);
+    if (status == SETSUNA_OK)
         status = sn_session_run(session, in->tensor, out, err);
     sn_session_destroy(session);
     sn_model_close(model);

@@ -220,9 +220,12 @@ conv_case conv_case_random(parity *t)
     s->kh = wino ? 3 : pointwise ? 1 : parity_between(t, 1, 5);
     s->kw = wino ? 3 : pointwise ? 1 : parity_between(t, 1, 7);
     s->stride_h = wino ? 1 : parity_between(t, 1, 3), s->stride_w = wino ? 1 : parity_between(t, 1, 3);
+    bool strip = s->group == s->ic && s->oc == s->ic && parity_random(t) % 4; /* what depthwise kernels are made for */
+    if (strip)
+        s->kw = parity_coin(t) ? 3 : 5, s->stride_w = parity_between(t, 1, 2);
     do {
         s->dilation_h = wino || parity_random(t) % 3 ? 1 : parity_between(t, 1, 4),
-        s->dilation_w = wino || parity_random(t) % 3 ? 1 : parity_between(t, 1, 9);
+        s->dilation_w = wino || strip || parity_random(t) % 3 ? 1 : parity_between(t, 1, 9);
         s->ih = parity_between(t, 1, 20), s->iw = parity_random(t) % 4 ? parity_between(t, 1, 37) : 1;
         s->pad_top = parity_random(t) % 2 ? 0 : parity_between(t, 0, 6),
         s->pad_left = parity_random(t) % 2 ? 0 : parity_between(t, 0, 9);
@@ -295,6 +298,48 @@ static const conv_case conv_fixed[CONV_FIXED] = {
            .pad_top = 4,
            .pad_left = 4},
      .bias = true},
+    {.s = {.n = 1, /* an image that the second level does not hold, with an activation that follows the sums */
+           .ic = 2,
+           .ih = 515,
+           .iw = 513,
+           .oc = 16,
+           .oh = 258,
+           .ow = 257,
+           .kh = 3,
+           .kw = 3,
+           .stride_h = 2,
+           .stride_w = 2,
+           .pad_top = 1,
+           .pad_left = 1,
+           .plain_in = true,
+           .act = SN_CONV_SWISH},
+     .bias = true,
+     .residual = true},
+    {.s = {.n = 1, /* sides whose taps are copied, and sides whose taps are too many */
+           .ic = 24,
+           .ih = 4,
+           .iw = 3,
+           .oc = 48,
+           .oh = 4,
+           .ow = 3,
+           .kh = 3,
+           .kw = 3,
+           .pad_top = 1,
+           .pad_left = 1,
+           .act = SN_CONV_TANH},
+     .residual = true},
+    {.s = {.n = 1,
+           .ic = 9,
+           .ih = 40,
+           .iw = 45,
+           .oc = 33,
+           .oh = 40,
+           .ow = 45,
+           .kh = 5,
+           .kw = 7,
+           .pad_top = 2,
+           .pad_left = 3,
+           .plain_in = true}},
     {.s = {.n = 0, .ic = 8, .ih = 3, .iw = 3, .oc = 8, .oh = 3, .ow = 3, .kh = 1, .kw = 1}},
     {.s = {.n = 1, .ic = 8, .ih = 3, .iw = 3, .oc = 8, .oh = 0, .ow = 3, .kh = 1, .kw = 1}},
 };
@@ -308,6 +353,6 @@ conv_case conv_case_fixed(int i)
         if (*ones[k] == 0)
             *ones[k] = 1;
     s->y_h = s->oh, s->y_w = s->ow;
-    s->alpha = -INFINITY, s->beta = INFINITY, s->scale = 1;
+    s->alpha = s->act == SN_CONV_CLAMP ? -INFINITY : 1, s->beta = INFINITY, s->scale = 1;
     return c;
 }

@@ -240,6 +240,26 @@ static void gemm_check_special(parity *t, const sn_gemm_table *table)
     }
 }
 
+/* GELU of the vector tiles over all floats is within 5 u |x| (activation.h), up to 5.4 where x lies below -5.4; a
+ * result may be off by half of the least float besides. With k = 1 and a weight of 1 a tile is its activation. */
+static void gemm_check_gelu(parity *t, const sn_gemm_table *table)
+{
+    const sn_act gelu = {SN_ACT_GELU, 0, 0};
+    for (uint64_t bits = parity_random(t) % 9973; bits <= UINT32_MAX; bits += 9973) {
+        const uint32_t low = (uint32_t)bits;
+        float x, y, b[SN_GEMM_NR_MAX] = {1};
+        memcpy(&x, &low, sizeof x);
+        if (isnan(x))
+            continue;
+        sn_gemm_tile tile = {.k = 1, .a = &x, .b = b, .c = &y, .lda = 1, .ldb = table->nr, .ldc = 1, .m = 1, .n = 1};
+        tile.act = gelu;
+        table->tile(&tile);
+        double from = fmax((double)x, -5.4), want = isinf(x) ? fmax((double)x, 0) : gemm_act(gelu, (double)x);
+        if (!parity_expect(t, table->tile_name, "gelu", (int64_t)bits, y, want, 5 * PARITY_U * fabs(from) + 0x1p-149))
+            return;
+    }
+}
+
 /* Rounding, bit by bit: the levels' conversions against each other, and the reference against round-to-even. */
 static void gemm_check_pairs(parity *t, const gemm_bf16 *bf16)
 {
@@ -290,6 +310,7 @@ int main(int argc, char **argv)
         sn_gemm_table table;
         sn_gemm_table_init(&table, level);
         gemm_check_special(&t, &table);
+        gemm_check_gelu(&t, &table);
         for (int64_t m = 1; m < 40; m += 6)
             gemm_check_split(&t, &table, m);
     }

@@ -14,15 +14,6 @@ static uint32_t gemm_pair_at(const float *x, int64_t i)
 void sn_gemm_bf16_4x8_ref(const sn_gemm_tile *t)
 {
     float acc[GEMM_REF_MR][GEMM_REF_NR] = {{0}};
-    for (int32_t i = 0; i < t->m; i++)
-        for (int32_t j = 0; j < t->n; j++) {
-            if (t->accumulate)
-                acc[i][j] = t->c[i * t->ldc + j];
-            if (t->bias_col)
-                acc[i][j] += t->bias_col[j];
-            if (t->bias_row)
-                acc[i][j] += t->bias_row[i];
-        }
     for (int64_t k = 0; k < t->k; k++)
         for (int32_t i = 0; i < t->m; i++) {
             uint32_t a = gemm_pair_at(t->a, i * t->lda + k);
@@ -30,8 +21,15 @@ void sn_gemm_bf16_4x8_ref(const sn_gemm_tile *t)
                 acc[i][j] = sn_bf16_dot(acc[i][j], a, gemm_pair_at(t->b, k * t->ldb + j));
         }
     for (int32_t i = 0; i < t->m; i++)
-        for (int32_t j = 0; j < t->n; j++)
+        for (int32_t j = 0; j < t->n; j++) {
+            if (t->bias_col)
+                acc[i][j] += t->bias_col[j];
+            if (t->bias_row)
+                acc[i][j] += t->bias_row[i];
+            if (t->accumulate)
+                acc[i][j] += t->c[i * t->ldc + j];
             t->c[i * t->ldc + j] = sn_act_f32_ref(acc[i][j], t->act);
+        }
 }
 
 void sn_gemm_bf16_pair_ref(const float *x, int64_t n, uint32_t *out)

@@ -7,15 +7,6 @@ enum { GEMM_REF_MR = 4, GEMM_REF_NR = 8 };
 void sn_gemm_f32_4x8_ref(const sn_gemm_tile *t)
 {
     float acc[GEMM_REF_MR][GEMM_REF_NR] = {{0}};
-    for (int32_t i = 0; i < t->m; i++)
-        for (int32_t j = 0; j < t->n; j++) {
-            if (t->accumulate)
-                acc[i][j] = t->c[i * t->ldc + j];
-            if (t->bias_col)
-                acc[i][j] += t->bias_col[j];
-            if (t->bias_row)
-                acc[i][j] += t->bias_row[i];
-        }
     for (int64_t k = 0; k < t->k; k++) {
         const float *b = t->b + k * t->ldb;
         for (int32_t i = 0; i < t->m; i++) {
@@ -25,6 +16,13 @@ void sn_gemm_f32_4x8_ref(const sn_gemm_tile *t)
         }
     }
     for (int32_t i = 0; i < t->m; i++)
-        for (int32_t j = 0; j < t->n; j++)
+        for (int32_t j = 0; j < t->n; j++) {
+            if (t->bias_col)
+                acc[i][j] += t->bias_col[j];
+            if (t->bias_row)
+                acc[i][j] += t->bias_row[i];
+            if (t->accumulate)
+                acc[i][j] += t->c[i * t->ldc + j];
             t->c[i * t->ldc + j] = sn_act_f32_ref(acc[i][j], t->act);
+        }
 }

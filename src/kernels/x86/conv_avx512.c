@@ -29,6 +29,7 @@ static inline V v_move(V to, V from, VL way)
 }
 
 #define CONV(name) sn_conv_##name##_avx512
+#define CONV_HOLD(v) __asm__("" : "+v"(v))
 /* clang-format off */
 #define CONV_TILES(T)                                                                                                  \
     T(1, 1) T(2, 1) T(3, 1) T(4, 1) T(5, 1) T(6, 1) T(7, 1) T(8, 1) T(9, 1) T(10, 1) T(11, 1) T(12, 1) T(13, 1) T(14, 1) \
@@ -40,4 +41,5 @@ static inline V v_move(V to, V from, VL way)
 /* clang-format on */
 
 #include "kernels/simd/conv_simd.inc"
+#include "kernels/simd/conv_depthwise.inc"
 #include "kernels/simd/conv_winograd.inc"

@@ -269,6 +269,106 @@ static void test_scan8_with_an_empty_batch(void **state)
     rig_close(&r);
 }
 
+/* ---- prepared -------------------------------------------------------------------------------------- */
+
+/* After prepare the first run must find everything: it allocates nothing and plans nothing. */
+static void prepared_run(graph_rig *r, const setsuna_tensor *given, const setsuna_tensor *in, setsuna_tensor *out)
+{
+    RIG_OK(r, sn_exec_prepare(r->exec, given, &r->err));
+    long made = r->made;
+    RIG_OK(r, rig_run(r, in, out));
+    assert_int_equal(r->made, made);
+}
+
+/* y = (c ? -x : |x|) + x; with the condition's value unknown both branches are ready, and what follows them too. */
+static void test_prepare_plans_both_branches_and_what_follows(void **state)
+{
+    (void)state;
+    graph_rig r;
+    rig_open(&r, 13);
+    uint32_t c = rig_input(&r, "c", SETSUNA_BOOL), x = rig_input(&r, "x", SETSUNA_F32), y = if_node(&r, c, x);
+    y = rig_two(&r, "Add", y, x);
+    rig_outputs(&r, &y, 1);
+    rig_start(&r);
+    setsuna_tensor given[] = {rig_tensor(SETSUNA_BOOL, NULL, 0), rig_tensor(SETSUNA_F32, NULL, 1, 2)}, out;
+    for (uint8_t cond = 0; cond < 2; cond++) {
+        setsuna_tensor in[] = {rig_tensor(SETSUNA_BOOL, &cond, 0), rig_tensor(SETSUNA_F32, (float[]){1, -2}, 1, 2)};
+        prepared_run(&r, given, in, &out);
+        rig_assert_f32(&out, cond ? (float[]){0, 0} : (float[]){2, 0}, 2);
+    }
+    rig_close(&r);
+}
+
+/* The condition follows from a value that is given: only its branch is planned, the other one when it is wanted. */
+static void test_prepare_plans_the_branch_that_the_data_takes(void **state)
+{
+    (void)state;
+    graph_rig r;
+    rig_open(&r, 13);
+    uint32_t rate = rig_input(&r, "rate", SETSUNA_I64), x = rig_input(&r, "x", SETSUNA_F32);
+    uint32_t y = if_node(&r, rig_two(&r, "Equal", rate, rig_int(&r, 16000)), x);
+    rig_outputs(&r, &y, 1);
+    rig_start(&r);
+    int64_t rates[] = {16000, 8000};
+    setsuna_tensor in[] = {rig_tensor(SETSUNA_I64, &rates[0], 0), rig_tensor(SETSUNA_F32, (float[]){1, -2}, 1, 2)}, out;
+    const setsuna_tensor given[] = {in[0], rig_tensor(SETSUNA_F32, NULL, 1, 2)};
+    prepared_run(&r, given, in, &out);
+    rig_assert_f32(&out, (float[]){-1, 2}, 2);
+    long made = r.made;
+    in[0] = rig_tensor(SETSUNA_I64, &rates[1], 0);
+    RIG_OK(&r, rig_run(&r, in, &out));
+    rig_assert_f32(&out, (float[]){1, 2}, 2);
+    assert_true(r.made > made);
+    rig_close(&r);
+}
+
+/* A branch that does not fit the shapes is no failure of prepare: it may never be taken. */
+static void test_prepare_forgives_a_branch_that_cannot_be_planned(void **state)
+{
+    (void)state;
+    graph_rig r;
+    rig_open(&r, 13);
+    uint32_t c = rig_input(&r, "c", SETSUNA_BOOL), x = rig_input(&r, "x", SETSUNA_F32), y;
+    sn_graph *outer = r.g, *then = one_node(&r, "Neg", 1), *other = r.g = rig_graph(&r, "reshape");
+    uint32_t z = rig_two(&r, "Reshape", rig_input(&r, NULL, SETSUNA_F32), rig_ints(&r, (int64_t[]){7}, 1));
+    rig_outputs(&r, &z, 1);
+    r.g = outer;
+    sn_node *n = rig_node_many(&r, "If", (uint32_t[]){c, x}, 2, &y, 1);
+    n->n_formal = 1;
+    rig_attr_graph(&r, n, "then_branch", then);
+    rig_attr_graph(&r, n, "else_branch", other);
+    rig_outputs(&r, &y, 1);
+    rig_start(&r);
+    uint8_t cond = 1;
+    setsuna_tensor given[] = {rig_tensor(SETSUNA_BOOL, NULL, 0), rig_tensor(SETSUNA_F32, NULL, 1, 2)}, out;
+    setsuna_tensor in[] = {rig_tensor(SETSUNA_BOOL, &cond, 0), rig_tensor(SETSUNA_F32, (float[]){1, -2}, 1, 2)};
+    RIG_OK(&r, sn_exec_prepare(r.exec, given, &r.err));
+    RIG_OK(&r, rig_run(&r, in, &out));
+    rig_assert_f32(&out, (float[]){-1, 2}, 2);
+    cond = 0;
+    assert_int_equal(rig_run(&r, in, &out), SETSUNA_ESHAPE);
+    assert_true(r.err.text[0]);
+    rig_close(&r);
+}
+
+/* What a loop carries is ready; what it stacks has a size that only the run knows. */
+static void test_prepare_plans_the_body_of_a_loop(void **state)
+{
+    (void)state;
+    graph_rig r;
+    setsuna_tensor out[3];
+    rig_open(&r, 13);
+    loop_of(&r, body_fibonacci);
+    const setsuna_tensor given[] = {rig_tensor(SETSUNA_I64, NULL, 0), rig_tensor(SETSUNA_BOOL, NULL, 0),
+                                    rig_tensor(SETSUNA_F32, NULL, 1, 2), rig_tensor(SETSUNA_F32, NULL, 1, 2)};
+    RIG_OK(&r, sn_exec_prepare(r.exec, given, &r.err));
+    long made = r.made;
+    loop_run(&r, 4, 1, out);
+    assert_true(r.made - made <= 6); /* the stack as it grows, and its copy */
+    rig_assert_f32(&out[0], (float[]){11, 110}, 2);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +379,10 @@ int main(void)
         cmocka_unit_test(test_loop_grows_a_carried_value),
         cmocka_unit_test(test_scan_of_any_length),
         cmocka_unit_test(test_scan8_with_an_empty_batch),
+        cmocka_unit_test(test_prepare_plans_both_branches_and_what_follows),
+        cmocka_unit_test(test_prepare_plans_the_branch_that_the_data_takes),
+        cmocka_unit_test(test_prepare_forgives_a_branch_that_cannot_be_planned),
+        cmocka_unit_test(test_prepare_plans_the_body_of_a_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,28 @@ static void test_more_shapes_than_are_kept(void **state)
     rig_close(&r);
 }
 
+/* Behind a shape that follows from a value given to prepare, the rest is ready too. */
+static void test_prepare_goes_on_behind_a_value_that_is_given(void **state)
+{
+    (void)state;
+    graph_rig r;
+    rig_open(&r, 13);
+    uint32_t x = rig_input(&r, "x", SETSUNA_F32), s = rig_input(&r, "s", SETSUNA_I64);
+    uint32_t y = rig_one(&r, "Exp", rig_two(&r, "Reshape", x, rig_one(&r, "Abs", s)));
+    rig_outputs(&r, &y, 1);
+    rig_start(&r);
+    setsuna_tensor in[] = {rig_tensor(SETSUNA_F32, (float[6]){0}, 1, 6),
+                           rig_tensor(SETSUNA_I64, (int64_t[]){-2, 3}, 1, 2)};
+    const setsuna_tensor given[] = {rig_tensor(SETSUNA_F32, NULL, 1, 6), in[1]};
+    setsuna_tensor out;
+    RIG_OK(&r, sn_exec_prepare(r.exec, given, &r.err));
+    long made = r.made;
+    RIG_OK(&r, rig_run(&r, in, &out));
+    assert_int_equal(r.made, made);
+    rig_assert_shape(&out, 2, 2, 3);
+    rig_close(&r);
+}
+
 static void chain_open(graph_rig *r, int segments, size_t limit_bytes)
 {
     rig_open(r, 13);
@@ -197,6 +219,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_more_shapes_than_are_kept),
         cmocka_unit_test(test_a_long_chain_of_segments),
         cmocka_unit_test(test_a_chain_beyond_the_memory_limit),
+        cmocka_unit_test(test_prepare_goes_on_behind_a_value_that_is_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

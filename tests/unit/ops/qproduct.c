@@ -1,5 +1,5 @@
-/* setsuna.QConv, QGemm and QMatMul against QLinearConv, QLinearMatMul and MatMulInteger, which run plain loops: the
- * same bits for every pair of types, at every CPU level. */
+/* setsuna.QConv, QGemm and QMatMul against QLinearConv, ConvInteger and MatMulInteger, which run plain loops: the same
+ * bits for every pair of types, at every CPU level. */
 #include "op_rig.h"
 #include "unit/unit.h"
 #include <stdlib.h>
@@ -102,10 +102,10 @@ static void conv_reference(op_rig *r, const conv_case *q)
     require_run(r);
 }
 
-static void conv_integer(op_rig *r, const conv_case *q, sn_cpu_level level, uint32_t threads)
+/* QConv with its image, channels last, and its weights. */
+static void conv_open(op_rig *r, const conv_case *q, sn_cpu_level level, uint32_t threads)
 {
     static uint8_t last[BYTES];
-    int oc = (int)(q->group * q->opg), one = q->each ? oc : 1;
     int64_t c = q->group * q->ipg, px = q->h * q->w;
     uint8_t flip = q->x_signed ? 0x80 : 0;
     for (int64_t i = 0; i < q->n * c * px; i++)
@@ -114,11 +114,19 @@ static void conv_integer(op_rig *r, const conv_case *q, sn_cpu_level level, uint
     r->cpu = level;
     r->n_threads = threads;
     op_rig_in(r, SETSUNA_U8, sn_shape(4, (int)q->n, (int)q->h, (int)q->w, (int)c), last);
-    op_rig_const(r, byte_type(q->w_signed), sn_shape(4, oc, (int)q->ipg, (int)q->kh, (int)q->kw), q->weight);
+    op_rig_const(r, byte_type(q->w_signed), sn_shape(4, (int)(q->group * q->opg), (int)q->ipg, (int)q->kh, (int)q->kw),
+                 q->weight);
+    conv_attributes(r, q);
+}
+
+static void conv_integer(op_rig *r, const conv_case *q, sn_cpu_level level, uint32_t threads)
+{
+    int oc = (int)(q->group * q->opg), one = q->each ? oc : 1;
+    uint8_t flip = q->x_signed ? 0x80 : 0;
+    conv_open(r, q, level, threads);
     op_rig_const(r, SETSUNA_F32, sn_shape(1, one), q->ws);
     op_rig_const(r, SETSUNA_I32, sn_shape(1, oc), q->bias);
     op_rig_const(r, byte_type(q->w_signed), sn_shape(1, one), q->wz);
-    conv_attributes(r, q);
     op_rig_float(r, "x_scale", q->xs);
     op_rig_float(r, "y_scale", q->ys);
     op_rig_int(r, "x_zero", q->xz ^ flip);
@@ -146,6 +154,68 @@ static void test_convolutions(void **state)
                     print_error("case %d at %s: types %d %d, zeros %d, group %d\n", i,
                                 sn_cpu_level_name((sn_cpu_level)level), q.x_signed, q.w_signed, q.zeros, (int)q.group);
                 assert_int_equal(got ^ (q.y_signed ? 0x80 : 0), ((uint8_t *)want.out[0].data)[k]);
+            }
+            op_rig_close(&is);
+        }
+        op_rig_close(&want);
+    }
+}
+
+/* What is quantised at run time: the zero point, and for floats the scale, are not known before. */
+static void conv_dynamic(op_rig *r, const conv_case *q, bool is_float, const float *shift, sn_cpu_level level,
+                         uint32_t threads)
+{
+    int oc = (int)(q->group * q->opg), one = q->each ? oc : 1;
+    conv_open(r, q, level, threads);
+    if (is_float)
+        op_rig_const(r, SETSUNA_F32, sn_shape(1, one), q->ws);
+    else
+        op_rig_absent(r);
+    op_rig_absent(r);
+    op_rig_const(r, byte_type(q->w_signed), sn_shape(1, one), q->wz);
+    op_rig_absent(r);
+    op_rig_absent(r);
+    op_rig_in(r, byte_type(q->x_signed), (setsuna_shape){0}, &q->xz);
+    if (is_float)
+        op_rig_in(r, SETSUNA_F32, (setsuna_shape){0}, &q->xs);
+    if (shift)
+        op_rig_const(r, SETSUNA_F32, sn_shape(1, oc), shift);
+    op_rig_int(r, is_float ? "float" : "sum", 1);
+    require_run(r);
+    assert_int_equal(r->out[0].dtype, is_float ? SETSUNA_F32 : SETSUNA_I32);
+}
+
+static void test_dynamic_convolutions(void **state)
+{
+    (void)state;
+    static conv_case q;
+    float shift[64];
+    noise t = {13};
+    for (int i = 0; i < 64; i++)
+        shift[i] = (float)between(&t, -20, 20);
+    for (int i = 0; i < 120; i++) {
+        op_rig want, is;
+        conv_random(&t, &q);
+        bool is_float = between(&t, 0, 1), shifted = is_float && between(&t, 0, 1);
+        int oc = (int)(q.group * q.opg);
+        op_rig_open(&want, "ConvInteger", 10);
+        op_rig_in(&want, byte_type(q.x_signed), sn_shape(4, (int)q.n, (int)(q.group * q.ipg), (int)q.h, (int)q.w), q.x);
+        op_rig_in(&want, byte_type(q.w_signed), sn_shape(4, oc, (int)q.ipg, (int)q.kh, (int)q.kw), q.weight);
+        op_rig_in(&want, byte_type(q.x_signed), (setsuna_shape){0}, &q.xz);
+        op_rig_in(&want, byte_type(q.w_signed), sn_shape(1, q.each ? oc : 1), q.wz);
+        conv_attributes(&want, &q);
+        require_run(&want);
+        int64_t c = oc, px = want.out[0].shape.dim[2] * want.out[0].shape.dim[3];
+        for (int level = 0; level <= (int)sn_cpu_detect(); level++) {
+            conv_dynamic(&is, &q, is_float, shifted ? shift : NULL, (sn_cpu_level)level, (uint32_t)between(&t, 1, 3));
+            for (int64_t k = 0; k < q.n * c * px; k++) {
+                int64_t at = (k / (c * px) * px + k % px) * c + k / px % c, o = k / px % c;
+                int32_t sum = ((int32_t *)want.out[0].data)[k];
+                float scaled = (float)sum * (q.xs * q.ws[q.each ? o : 0]);
+                if (is_float)
+                    assert_true(((float *)is.out[0].data)[at] == (shifted ? scaled + shift[o] : scaled));
+                else
+                    assert_int_equal(((int32_t *)is.out[0].data)[at], sum);
             }
             op_rig_close(&is);
         }
@@ -233,7 +303,8 @@ static void test_refuses(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_convolutions), cmocka_unit_test(test_matrices),
-                                       cmocka_unit_test(test_scaled_matrix), cmocka_unit_test(test_refuses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_convolutions), cmocka_unit_test(test_dynamic_convolutions),
+                                       cmocka_unit_test(test_matrices), cmocka_unit_test(test_scaled_matrix),
+                                       cmocka_unit_test(test_refuses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

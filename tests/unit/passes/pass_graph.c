@@ -89,8 +89,10 @@ void pass_graph_infer_last(pass_graph *t)
     const sn_op *o = pass_graph_ctx(t, n, &c, &err);
     if (!o || o->infer(&c) != SETSUNA_OK)
         fail_msg("%s: %s", err.where, err.text);
-    pass_graph_shape(t, n->out[0], &c.out[0].shape);
-    t->g->value[n->out[0]].dtype = c.out[0].dtype;
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        pass_graph_shape(t, n->out[i], &c.out[i].shape);
+        t->g->value[n->out[i]].dtype = c.out[i].dtype;
+    }
 }
 
 uint32_t pass_graph_node(pass_graph *t, const char *domain, const char *op, const uint32_t *in, uint32_t n_in)

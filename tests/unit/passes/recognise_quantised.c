@@ -160,11 +160,81 @@ static void test_other_readers(void **state)
     pass_graph_close(&t);
 }
 
+/* ConvInteger with what ONNX Runtime's quantiser writes behind it, and by itself. Integers, so the bits are the same.
+ */
+static void test_dynamic_convolution(void **state)
+{
+    (void)state;
+    static float before[QUANT_ELEMENTS], after[QUANT_ELEMENTS];
+    for (int i = 0; i < 4; i++) {
+        bool scaled = i < 3, shifted = i == 1, depthwise = i == 2;
+        pass_graph t;
+        uint32_t q[3];
+        pass_graph_open(&t, 13);
+        uint32_t x = pass_graph_input(&t, sn_shape(4, 1, 6, 7, 5));
+        for (int k = 0; k < 3; k++)
+            q[k] = sn_graph_add_value(t.g, "", SETSUNA_DTYPE_NONE);
+        assert_true(sn_graph_add_node(t.g, "", "DynamicQuantizeLinear", t.opset, "q", &x, 1, q, 3));
+        pass_graph_infer_last(&t);
+        uint32_t w = byte_const(&t, SETSUNA_I8, sn_shape(4, 6, depthwise ? 1 : 6, 3, 3), 5);
+        uint32_t y = sn_graph_add_value(t.g, "", SETSUNA_DTYPE_NONE), sum = y;
+        sn_node *n = sn_graph_add_node(t.g, "", "ConvInteger", t.opset, "c", (uint32_t[]){q[0], w, q[2]}, 3, &sum, 1);
+        assert_true(n && sn_node_add_int(t.g, n, "group", depthwise ? 6 : 1));
+        pass_graph_infer_last(&t);
+        y = sn_graph_add_value(t.g, "", SETSUNA_DTYPE_NONE);
+        n = sn_graph_add_node(t.g, "", "Cast", t.opset, "f", &sum, 1, &y, 1);
+        assert_true(n && sn_node_add_int(t.g, n, "to", SETSUNA_F32));
+        pass_graph_infer_last(&t);
+        if (scaled) {
+            uint32_t s = conv_graph_noise(&t, sn_shape(3, 6, 1, 1), 9);
+            y = pass_graph_two(&t, "Mul", y, pass_graph_two(&t, "Mul", q[1], s));
+        }
+        if (shifted)
+            y = pass_graph_two(&t, "Add", y, conv_graph_noise(&t, sn_shape(4, 1, 6, 1, 1), 10));
+        pass_graph_output(&t, y);
+        size_t count = pass_graph_run(&t, before, QUANT_ELEMENTS);
+        assert_int_equal(pass_graph_pass(&t, &sn_pass_recognise_dynamic), !depthwise);
+        assert_int_equal(pass_graph_run(&t, after, QUANT_ELEMENTS), count);
+        assert_memory_equal(before, after, count * sizeof *after);
+        assert_int_equal(conv_graph_count(&t, "setsuna", "QConv"), !depthwise);
+        assert_int_equal(conv_graph_count(&t, "", "Cast"), depthwise || !scaled);
+        assert_int_equal(conv_graph_count(&t, "", "Add"), 0);
+        pass_graph_close(&t);
+    }
+}
+
+/* Pools and moves of bytes that are no floats between, as ONNX Runtime's quantiser writes them. */
+static void test_bytes_move(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        setsuna_dtype type = i ? SETSUNA_I8 : SETSUNA_U8;
+        pass_graph t;
+        pass_graph_open(&t, 13);
+        uint32_t x = through(&t, pass_graph_input(&t, sn_shape(4, 1, 6, 8, 8)), 0.03f, type, 3);
+        uint32_t y =
+            pass_graph_node(&t, "", "Conv", (uint32_t[]){x, weights(&t, sn_shape(4, 9, 6, 3, 3), SETSUNA_I8)}, 2);
+        uint32_t pooled = sn_graph_add_value(t.g, "", SETSUNA_DTYPE_NONE), from = quantize(&t, y, 0.05f, type, 7);
+        sn_node *n = sn_graph_add_node(t.g, "", "MaxPool", t.opset, "p", &from, 1, &pooled, 1);
+        assert_true(n && sn_node_add_ints(t.g, n, "kernel_shape", (const int64_t[]){2, 2}, 2) &&
+                    sn_node_add_ints(t.g, n, "strides", (const int64_t[]){2, 2}, 2));
+        pass_graph_infer_last(&t);
+        y = pass_graph_one(&t, "Flatten", pooled);
+        pass_graph_output(&t, dequantize(&t, y, 0.05f, type, 7));
+        recognise(&t, 0.05f);
+        assert_int_equal(conv_graph_count(&t, "setsuna", "QMaxPool"), 1);
+        assert_int_equal(conv_graph_count(&t, "", "MaxPool"), 0);
+        pass_graph_close(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convolution), cmocka_unit_test(test_table),         cmocka_unit_test(test_residual),
-        cmocka_unit_test(test_a_network),   cmocka_unit_test(test_other_readers),
+        cmocka_unit_test(test_convolution),   cmocka_unit_test(test_table),
+        cmocka_unit_test(test_residual),      cmocka_unit_test(test_a_network),
+        cmocka_unit_test(test_other_readers), cmocka_unit_test(test_dynamic_convolution),
+        cmocka_unit_test(test_bytes_move),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
