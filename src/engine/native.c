@@ -61,8 +61,13 @@ static setsuna_status native_open_cache(native_model *m, const char *path, const
         m->files[i] = &m->onnx->external[i - 1];
     /* What decides how weights are packed, besides their own keys (ops/op.h). */
     uint64_t options = sn_hash_u64(sn_hash_u64((uint64_t)o->cpu_level, o->no_winograd), (uint64_t)o->precision);
-    return sn_plan_cache_open(o->plan_cache, path, options, m->files, n, m->env.store, o->allocator, m->base.note,
-                              sizeof m->base.note, &m->cache, err);
+    sn_plan_cache_of of = {.dir = o->plan_cache,
+                           .model_path = path,
+                           .options = options,
+                           .files = m->files,
+                           .n_files = n,
+                           .store = m->env.store};
+    return sn_plan_cache_open(&of, o->allocator, m->base.note, sizeof m->base.note, &m->cache, err);
 }
 
 static setsuna_status native_open_into(native_model *m, const char *path, const void *data, size_t size,

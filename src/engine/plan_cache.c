@@ -162,13 +162,13 @@ static setsuna_status cache_name(sn_plan_cache *c, const char *dir, const char *
     return SETSUNA_OK;
 }
 
-static setsuna_status cache_open_into(sn_plan_cache *c, const char *dir, const char *model_path, uint64_t options,
-                                      char *note, size_t note_size, setsuna_error *err)
+static setsuna_status cache_open_into(sn_plan_cache *c, const sn_plan_cache_of *of, char *note, size_t note_size,
+                                      setsuna_error *err)
 {
     setsuna_error why = {0};
     uint64_t build = sn_build_id();
-    SN_TRY(cache_name(c, dir, model_path, options, err));
-    c->ident.maker = sn_hash_u64(sn_hash_u64(sn_hash_u64(0, build), options), SN_ALIGN);
+    SN_TRY(cache_name(c, of->dir, of->model_path, of->options, err));
+    c->ident.maker = sn_hash_u64(sn_hash_u64(sn_hash_u64(0, build), of->options), SN_ALIGN);
     if (build == 0 || cache_stat(c, &c->ident) != SETSUNA_OK) {
         c->path[0] = '\0';
         snprintf(note, note_size, "there is no plan cache: %s",
@@ -183,19 +183,17 @@ static setsuna_status cache_open_into(sn_plan_cache *c, const char *dir, const c
     return SETSUNA_OK;
 }
 
-setsuna_status sn_plan_cache_open(const char *dir, const char *model_path, uint64_t options,
-                                  const sn_lazy_file *const *files, size_t n_files, sn_pack_store *store,
-                                  const sn_allocator *a, char *note, size_t note_size, sn_plan_cache **out,
-                                  setsuna_error *err)
+setsuna_status sn_plan_cache_open(const sn_plan_cache_of *of, const sn_allocator *a, char *note, size_t note_size,
+                                  sn_plan_cache **out, setsuna_error *err)
 {
     sn_plan_cache *c = sn_alloc_zero(a, sizeof *c);
     if (!c)
-        return sn_fail(err, SETSUNA_ENOMEM, dir, "out of memory");
+        return sn_fail(err, SETSUNA_ENOMEM, of->dir, "out of memory");
     c->allocator = a;
-    c->files = files;
-    c->n_files = n_files;
-    c->store = store;
-    setsuna_status status = cache_open_into(c, dir, model_path, options, note, note_size, err);
+    c->files = of->files;
+    c->n_files = of->n_files;
+    c->store = of->store;
+    setsuna_status status = cache_open_into(c, of, note, note_size, err);
     if (status == SETSUNA_OK)
         *out = c;
     else

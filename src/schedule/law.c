@@ -37,12 +37,9 @@ static double law_normal(sn_random *r)
     }
 }
 
-static double law_gamma(sn_random *r, double shape)
+/* shape >= 1 */
+static double law_gamma_wide(sn_random *r, double shape)
 {
-    if (shape < 1) {
-        double power = sn_law_exp(sn_law_log(sn_random_unit(r)) / shape);
-        return law_gamma(r, shape + 1) * power; /* once: the shape is 1 or more now */
-    }
     double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
     for (;;) {
         double x = law_normal(r), v = 1 + c * x;
@@ -52,6 +49,14 @@ static double law_gamma(sn_random *r, double shape)
         if (sn_law_log(sn_random_unit(r)) < 0.5 * x * x + d - d * v + d * sn_law_log(v))
             return d * v;
     }
+}
+
+static double law_gamma(sn_random *r, double shape)
+{
+    if (shape >= 1)
+        return law_gamma_wide(r, shape);
+    double power = sn_law_exp(sn_law_log(sn_random_unit(r)) / shape);
+    return law_gamma_wide(r, shape + 1) * power;
 }
 
 double sn_law_gap(sn_random *r, double cv)

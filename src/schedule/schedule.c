@@ -24,7 +24,7 @@ void sn_schedule_rewind(sn_schedule *s, uint64_t seed)
 static double schedule_expected(const sn_schedule_segment *g)
 {
     if (g->length_ns == UINT64_MAX)
-        return g->begin_rate > 0 ? INFINITY : 0;
+        return g->begin_rate > 0 ? (double)INFINITY : 0;
     return (g->begin_rate + g->end_rate) / 2 * ((double)g->length_ns * 1e-9);
 }
 

@@ -29,6 +29,11 @@ static const char *trace_number(const char *p, const char *end, uint64_t *ns_out
     return p;
 }
 
+static bool trace_is_separator(char c)
+{
+    return c == ',' || c == ';' || c == ' ' || c == '\t' || c == '\r';
+}
+
 /* One line into t. */
 static setsuna_status trace_line(sn_trace *t, const char *p, const char *end, const char *name, size_t line,
                                  uint64_t *first, setsuna_error *err)
@@ -41,7 +46,7 @@ static setsuna_status trace_line(sn_trace *t, const char *p, const char *end, co
     const char *after = trace_number(p, end, &at);
     if (!after && line == 1 && !trace_is_digit(*p) && *p != '-' && *p != '+' && *p != '.')
         return SETSUNA_OK; /* a heading */
-    if (!after || (after < end && !memchr(", \t\r;", *after, 5)))
+    if (!after || (after < end && !trace_is_separator(*after)))
         return sn_fail(err, SETSUNA_EINPUT, name,
                        "line %zu: wants a time in seconds such as 12.345, below %llu, as its first field", line,
                        (unsigned long long)TRACE_SECONDS_MAX);

@@ -31,8 +31,8 @@ void sn_compare_intervals(const sn_interval *a, const sn_interval *b, double mar
     *out = (sn_comparison){.verdict = SN_COMPARE_CANNOT_TELL,
                            .confidence = a->confidence,
                            .lo = -1,
-                           .hi = INFINITY,
-                           .detectable = INFINITY,
+                           .hi = (double)INFINITY,
+                           .detectable = (double)INFINITY,
                            .longer = fmax(a->longer, b->longer)};
     if (!(a->value > 0))
         return;
@@ -64,8 +64,8 @@ setsuna_status sn_compare_pairs(const double *value, size_t n_pairs, double conf
                            .confidence = confidence,
                            .change = expm1(mean),
                            .lo = -1,
-                           .hi = INFINITY,
-                           .detectable = INFINITY,
+                           .hi = (double)INFINITY,
+                           .detectable = (double)INFINITY,
                            .longer = 1};
     if (n_pairs < COMPARE_PAIRS_MIN) {
         out->longer = n_pairs ? COMPARE_PAIRS_MIN / n : COMPARE_PAIRS_MIN;

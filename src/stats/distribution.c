@@ -54,7 +54,7 @@ static double beta_normal(double x, double a, double b)
 double sn_beta_cdf(double x, double a, double b)
 {
     if (!(a > 0 && b > 0 && x >= 0 && x <= 1))
-        return NAN;
+        return (double)NAN;
     if (x == 0 || x == 1)
         return x;
     if (a + b > BETA_LARGE && a > 100 && b > 100)

@@ -74,7 +74,7 @@ static double mask_at(const attention *a, int64_t b, int64_t h, int64_t m, int64
 static void check_row(const attention *a, const float *y, int64_t b, int64_t h, int64_t m)
 {
     const shape *s = &a->s;
-    double *p = malloc((size_t)s->keys * sizeof *p), max = -INFINITY, sum = 0, off = 0;
+    double *p = malloc((size_t)s->keys * sizeof *p), max = -(double)INFINITY, sum = 0, off = 0;
     assert_non_null(p);
     for (int64_t n = 0; n < s->keys; n++) {
         double x = 0, size = 0, mask = mask_at(a, b, h, m, n);
