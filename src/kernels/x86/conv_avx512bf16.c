@@ -4,7 +4,9 @@
 #include "kernels/conv_impl.h"
 #include <immintrin.h>
 
-#if defined(__clang__)
+#if defined(SN_KERNEL_ROLLED)
+#define CONV_UNROLL
+#elif defined(__clang__)
 #define CONV_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define CONV_UNROLL _Pragma("GCC unroll 16")
