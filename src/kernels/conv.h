@@ -68,6 +68,7 @@ typedef struct sn_conv_limits {
     int32_t block;        /* b, lanes of a vector */
     int32_t px_max[4];    /* pixels of a register tile of 1, 2, 3, 4 blocks; 0 where there is no such tile */
     int32_t px_depthwise; /* pixels of a depthwise tile */
+    bool halves;          /* see sn_conv.half */
     sn_conv_wino_use winograd;
 } sn_conv_limits;
 
@@ -90,6 +91,8 @@ typedef struct sn_conv {
     int64_t chunk;                /* input channels that a bundle passes over at once, whole blocks */
     int64_t inner_lo, inner_hi;   /* output pixels of a row whose taps all lie inside the input row */
     int64_t bundle_k;             /* input channels of a bundle, at most */
+    /* The last block has at most b / 2 channels, and its vectors two sums of each: of even inputs and of odd ones. */
+    bool half;
     bool winograd;                /* n_tile and band_tiles are then of wino_h x wino_w pixels... */
     int64_t wino_h, wino_w;       /* ...each 4, or 1 along an axis with one tap... */
     int64_t wino_rows, wino_cols; /* ...of which an image has so many */
@@ -178,6 +181,13 @@ static inline bool sn_conv_is_depthwise(const sn_conv_spec *s)
     return s->group > 1 && s->group == s->ic && s->group == s->oc && !s->plain_in;
 }
 
+/* One tap, whose outputs are all those of x's pixels one by one. */
+static inline bool sn_conv_is_point(const sn_conv_spec *s)
+{
+    return s->group == 1 && !s->plain_in && s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 &&
+           s->pad_top == 0 && s->pad_left == 0 && s->oh <= s->ih && s->ow <= s->iw && s->step_w == 1;
+}
+
 /* Threads that the work is worth, at most n_threads. */
 uint32_t sn_conv_parts(const sn_conv *cv, uint32_t n_threads);
 
@@ -255,7 +265,9 @@ static inline int64_t sn_conv_tile_begin(const sn_conv *cv, int64_t tile)
 }
 
 /* Packed weights of a bundle, whose blocks begin at `block`. In it, for each block of x that it reads, for each tap,
- * for each channel of that block that it reads: its blocks' b weights each. */
+ * for each channel of that block that it reads: its blocks' b weights each. With a half block, for each two channels:
+ * the other blocks' b weights of the first, of the second, then the half block's, lane by lane of the first and of the
+ * second. */
 static inline int64_t sn_conv_bundle_weights(const sn_conv *cv, int64_t block)
 {
     return block * cv->limits.block * cv->bundle_k * cv->s.kh * cv->s.kw;

@@ -113,6 +113,28 @@ static double conv_grid_cycles(conv_cut px, conv_cut blocks)
     return sum;
 }
 
+/* What a half block saves of the cycles of its bundle, the last one, over all tiles of a row: one product of two inputs
+ * where there were two, each with pixels of its own to load. */
+static double conv_half_saving(conv_cut px, conv_cut blocks)
+{
+    double sum = 0;
+    for (int i = 0; i < 2; i++) {
+        double p = (double)(px.base + i), v = (double)blocks.base, loads = v > 1 ? 1.5 * p : 0.5 * p;
+        double cycles = fmax(0.5 * p * (v - 0.5), 0.5 * (loads + v - 0.5)) + 0.5;
+        sum += (double)(i ? px.more : px.n - px.more) * (conv_tile_cycles(px.base + i, blocks.base) - cycles);
+    }
+    return sum;
+}
+
+static bool conv_has_half(const sn_conv *cv)
+{
+    const sn_conv_spec *s = &cv->s;
+    int64_t b = cv->limits.block, last = s->oc % b;
+    /* All inputs at once: sums that wait in y would have to be taken apart again. */
+    bool stay = (double)(cv->out_blocks * b) * (double)s->ic * 4 <= CONV_WEIGHTS_BYTES;
+    return cv->limits.halves && sn_conv_is_point(s) && last > 0 && last <= b / 2 && s->ic % 2 == 0 && stay;
+}
+
 static void conv_choose_tile(sn_conv *cv)
 {
     const sn_conv_spec *s = &cv->s;
@@ -126,7 +148,7 @@ static void conv_choose_tile(sn_conv *cv)
             break;
         conv_cut blocks = conv_cut_into(cv->out_blocks, cv->out_blocks / unit * conv_ceil_div(unit, v));
         conv_cut px = conv_cut_into(s->ow, conv_ceil_div(s->ow, cv->limits.px_max[v - 1]));
-        double cycles = conv_grid_cycles(px, blocks);
+        double cycles = conv_grid_cycles(px, blocks) - (cv->half ? conv_half_saving(px, blocks) : 0);
         if (cycles < best) {
             best = cycles;
             cv->n_bundle = blocks.n, cv->bundle_base = blocks.base, cv->bundle_more = blocks.more;
@@ -229,6 +251,7 @@ void sn_conv_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_con
         cv->n_tile = s->n * cv->out_blocks * s->oh;
         return;
     }
+    cv->half = conv_has_half(cv);
     if (s->ow > 0)
         conv_choose_tile(cv);
     cv->n_tile = s->ow > 0 ? s->n * s->oh * cv->row_tiles : 0;
@@ -359,11 +382,32 @@ static void conv_pack_bundle(const sn_conv *cv, const sn_conv_weights *from, int
     }
 }
 
+/* The bundle that ends with a half block. */
+static void conv_pack_half(const sn_conv *cv, const sn_conv_weights *from, int64_t bundle, float *dst)
+{
+    float lane[64];
+    int64_t b = cv->limits.block, block = sn_conv_bundle_begin(cv, bundle), first = block * b;
+    int64_t whole = (cv->out_blocks - 1) * b, rest = cv->s.oc - whole;
+    dst += sn_conv_bundle_weights(cv, block);
+    for (int64_t c = 0; c < cv->s.ic; c += 2) {
+        for (int64_t i = 0; i < 2; i++, dst += whole - first)
+            conv_pack_channel(cv, from, first, whole - first, c + i, dst, 0);
+        for (int64_t i = 0; i < 2; i++) {
+            conv_pack_channel(cv, from, whole, rest, c + i, lane, 0);
+            for (int64_t k = 0; k < rest; k++)
+                dst[2 * k + i] = lane[k];
+        }
+        dst += b;
+    }
+}
+
 void sn_conv_pack_weights(const sn_conv *cv, const sn_conv_weights *from, float *dst)
 {
     int64_t b = cv->limits.block;
-    for (int64_t i = 0; !cv->depthwise && i < cv->n_bundle; i++)
+    for (int64_t i = 0; !cv->depthwise && i < cv->n_bundle - cv->half; i++)
         conv_pack_bundle(cv, from, i, dst);
+    if (cv->half)
+        conv_pack_half(cv, from, cv->n_bundle - 1, dst);
     for (int64_t o = 0; cv->depthwise && o < cv->s.oc; o += b)
         conv_pack_channel(cv, from, o, cv->s.oc - o < b ? cv->s.oc - o : b, 0, dst + o * cv->s.kh * cv->s.kw, b);
 }

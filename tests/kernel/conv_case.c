@@ -243,6 +243,9 @@ conv_case conv_case_random(parity *t)
     s->kh = wino ? (line == 1 ? 1 : 3) : pointwise ? 1 : parity_between(t, 1, 5);
     s->kw = wino ? (line == 2 ? 1 : 3) : pointwise ? 1 : parity_between(t, 1, 7);
     s->stride_h = wino ? 1 : parity_between(t, 1, 3), s->stride_w = wino ? 1 : parity_between(t, 1, 3);
+    bool point = pointwise && !wino && parity_coin(t); /* pixels one by one, often enough */
+    if (point)
+        s->stride_h = s->stride_w = 1;
     bool strip = s->group == s->ic && s->oc == s->ic && parity_random(t) % 4; /* what depthwise kernels are made for */
     if (strip)
         s->kw = parity_coin(t) ? 3 : 5, s->stride_w = parity_between(t, 1, 2);
@@ -252,6 +255,8 @@ conv_case conv_case_random(parity *t)
         s->ih = parity_between(t, 1, 20), s->iw = parity_random(t) % 4 ? parity_between(t, 1, 37) : 1;
         s->pad_top = parity_random(t) % 2 ? 0 : parity_between(t, 0, 6),
         s->pad_left = parity_random(t) % 2 ? 0 : parity_between(t, 0, 9);
+        if (point)
+            s->pad_top = s->pad_left = 0;
         s->oh = conv_extent(s->ih, s->pad_top + parity_between(t, 0, 3), s->kh, s->dilation_h, s->stride_h);
         s->ow = conv_extent(s->iw, s->pad_left + parity_between(t, 0, 3), s->kw, s->dilation_w, s->stride_w);
     } while (!s->oh || !s->ow);
