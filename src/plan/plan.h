@@ -73,7 +73,7 @@ struct sn_plan {
     uint32_t n_input, n_output;
     uint32_t *output;     /* slot of each module output; NULL when rest is not */
     size_t arena_bytes;   /* workspace for all slots of kind ARENA */
-    size_t live_bytes;    /* the largest sum of simultaneously live tensors: a lower bound of arena_bytes */
+    size_t live_bytes;    /* the largest sum of simultaneously live buffers: a lower bound of arena_bytes */
     size_t scratch_bytes; /* largest scratch of a step */
     size_t const_bytes;   /* constants read in place */
     sn_module *rest;      /* NULL: the plan is complete */
