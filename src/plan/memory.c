@@ -105,7 +105,7 @@ static void mem_roots(mem *m, const sn_node *const *node, const bool *is_alias, 
     for (size_t i = 0; i < n_node; i++) {
         if (is_alias[i])
             continue;
-        const sn_op *op = sn_op_find(node[i]->domain, node[i]->op, node[i]->opset);
+        const sn_op *op = sn_op_recall(&m->b->memo, node[i]->domain, node[i]->op, node[i]->opset);
         if (op && (op->flags & SN_OP_INPLACE))
             mem_try_inplace(m, s);
         s++;
