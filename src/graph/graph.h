@@ -31,7 +31,7 @@ enum { SN_NODES_MAX = 1000000, SN_NAME_MAX = 1024, SN_SUBGRAPH_DEPTH_MAX = 32, S
  * aligned copy. uid names the contents: two constants with one uid have equal bytes, so packed forms are shared
  * between plans.
  * Where file is set, the bytes are still in it: data only names the place, and sn_const_read gets them. That is so for
- * constants above 64 KiB only. */
+ * constants above 16 KiB only, and of those with a single dim that is not 1 above 64 KiB. */
 typedef struct sn_const {
     setsuna_tensor t;
     uint64_t uid;
