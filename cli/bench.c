@@ -1,12 +1,15 @@
 /* setsuna bench */
 #include "base/clock.h"
+#include "base/scan.h"
 #include "cli/bench_error.h"
 #include "cli/bench_lanes.h"
 #include "cli/bench_log.h"
+#include "cli/bench_search.h"
 #include "cli/bench_slo.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/per_op.h"
+#include "ledger/energy.h"
 #include "ledger/passport.h"
 #include "report/histogram_text.h"
 #include "report/human.h"
@@ -31,6 +34,9 @@ static const sn_cli_option bench_options[] = {
     {"seed", "N", "of a random schedule (default 1)"},
     {"deadline", "TIME", "count requests that end later than this after they were due: 33.3ms"},
     {"slo", "TERMS", "say whether an objective is met: p99=33ms,p50=10ms,goodput=100/s,error=0.1%, or a preset"},
+    {"search", NULL, "with --slo: look for the largest rate of requests that meets it"},
+    {"price", "P", "of the machine for an hour, in any currency: what predictions cost"},
+    {"watts", "W", "that the machine draws, where the kernel does not tell (RAPL): energy of a prediction"},
     {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
     {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
@@ -57,6 +63,9 @@ enum {
     BENCH_SEED,
     BENCH_DEADLINE,
     BENCH_SLO,
+    BENCH_SEARCH,
+    BENCH_PRICE,
+    BENCH_WATTS,
     BENCH_WARMUP,
     BENCH_CPU,
     BENCH_PRECISION,
@@ -102,10 +111,14 @@ static const sn_cli_command bench_command = {
         "measure,\n"
         "the run goes on until there is a verdict, for at most a minute. Presets (--slo help): video-30fps,\n"
         "video-60fps, vehicle, conversation, translation, fraud, industrial.\n"
+        "\n--search measures rate after rate, each until there is a verdict or for --duration (default 20s), and tells "
+        "between\n"
+        "which two rates the largest one lies that meets the objective. All else that is printed is of that rate.\n"
         "\nExamples:\n"
         "  setsuna bench model.onnx\n"
         "  setsuna bench model.onnx --slo video-30fps\n"
         "  setsuna bench model.onnx --schedule poisson:200/s --slo p99=20ms,error=0.1%\n"
+        "  setsuna bench model.onnx --slo p99=20ms --search --price 0.34\n"
         "  setsuna bench model.onnx --schedule poisson:200/s --deadline 20ms --duration 60s\n"
         "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
         "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
@@ -118,6 +131,7 @@ static const sn_cli_command bench_command = {
 enum { BENCH_RUNS_MIN = 10, BENCH_WINDOW = 5 };
 #define BENCH_DURATION_DEFAULT_NS UINT64_C(3000000000)
 #define BENCH_DURATION_ENDLESS_NS (UINT64_C(1) << 60)
+#define BENCH_SEARCH_EACH_NS UINT64_C(20000000000)
 #define BENCH_SLO_MAX_NS UINT64_C(60000000000)
 #define BENCH_WARMUP_MAX_NS UINT64_C(1000000000)
 
@@ -129,6 +143,9 @@ typedef struct bench {
     sn_bench_schedule_options when;
     sn_bench_schedule schedule; /* where when.text is set */
     sn_bench_slo slo;
+    bool searches;
+    sn_bench_search search; /* where it does */
+    sn_cost_report cost;
     sn_interval_report intervals;
     sn_per_op_options per_op;
     sn_step_report steps;
@@ -250,6 +267,18 @@ static setsuna_status bench_measure_in_turn(bench *b, setsuna_error *err)
     return status;
 }
 
+/* The largest rate's run, as if it had been asked for. */
+static setsuna_status bench_measure_search(bench *b, setsuna_error *err)
+{
+    b->search = (sn_bench_search){.lane = &b->lane, .schedule = &b->schedule, .slo = &b->slo, .options = b->when};
+    b->lane.progress = NULL;
+    SN_TRY(sn_bench_search_run(&b->search, err));
+    b->when.text = b->search.text;
+    b->begin_ns = b->schedule.begin_ns;
+    b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns - b->schedule.paused_ns;
+    return SETSUNA_OK;
+}
+
 static setsuna_status bench_measure_schedule(bench *b, setsuna_error *err)
 {
     setsuna_status status = sn_bench_lanes_measure(&b->lane, &b->schedule, err);
@@ -262,7 +291,19 @@ static setsuna_status bench_measure(bench *b, setsuna_error *err)
 {
     sn_bench_lane_rewind(&b->lane);
     b->progress_ns = sn_now_ns();
-    setsuna_status status = b->when.text ? bench_measure_schedule(b, err) : bench_measure_in_turn(b, err);
+    sn_energy before, after;
+    sn_energy_read(SN_ENERGY_ROOT, &before);
+    uint64_t begin = sn_now_ns();
+    setsuna_status status = b->searches    ? bench_measure_search(b, err)
+                            : b->when.text ? bench_measure_schedule(b, err)
+                                           : bench_measure_in_turn(b, err);
+    double seconds = b->searches ? b->search.seconds : (double)(sn_now_ns() - begin) * 1e-9;
+    sn_energy_read(SN_ENERGY_ROOT, &after);
+    double joules = b->searches ? b->search.joules : sn_energy_joules(&before, &after);
+    if (joules > 0) {
+        b->cost.watts = joules / seconds;
+        b->cost.watts_declared = false;
+    }
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K");
     if (status == SETSUNA_OK && b->lane.book.n == 0)
@@ -307,6 +348,12 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
         sn_sink_puts(&out, "\n");
         SN_TRY(sn_objective_report_write(r->slo, &out, false));
     }
+    if (r->search) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_search_report_write(r->search, &out, false));
+    }
+    if (r->cost)
+        sn_cost_report_write(r->cost, &out);
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->lane.book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
     sn_bench_print_errors(r, &out);
@@ -371,6 +418,9 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         SN_TRY(sn_bench_slo_conclude(&b->slo, &run, err));
         r.slo = &slo;
     }
+    r.search = b->searches ? &b->search.report : NULL;
+    b->cost.rate_per_s = b->searches && b->search.report.met > 0 ? b->search.report.met : r.throughput_per_s;
+    r.cost = b->cost.price_per_hour > 0 || b->cost.watts > 0 ? &b->cost : NULL;
     if (b->per_op.wanted) {
         b->per_op.runs = b->lane.book.n;
         b->per_op.plain_p50_ns = r.ledger.wall.p50;
@@ -404,7 +454,9 @@ static setsuna_status bench_slo_open(bench *b, setsuna_error *err)
 {
     SN_TRY(sn_bench_slo_init(&b->slo, b->slo.text, err));
     SN_TRY(sn_bench_slo_check(&b->slo, b->when.deadline_ns, err));
-    if (!b->runs && !b->duration_given) {
+    if (b->searches) {
+        b->slo.limit_ns = b->duration_given ? b->duration_ns : BENCH_SEARCH_EACH_NS;
+    } else if (!b->runs && !b->duration_given) {
         b->slo.limit_ns = BENCH_SLO_MAX_NS;
         b->when.extend = bench_extend_schedule;
         b->when.extend_ctx = b;
@@ -451,6 +503,15 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
     return status;
 }
 
+/* A number above 0. */
+static int bench_amount(const sn_cli_args *args, double *out)
+{
+    const char *p = args->value;
+    if (sn_scan_number(&p, out) && !*p && *out > 0)
+        return SN_EXIT_OK;
+    return sn_cli_usage_error(&bench_command, "a number above 0 such as 0.34 is wanted, not \"%s\"", args->value);
+}
+
 /* One option into b. Returns SN_EXIT_OK; the exit code; SN_CLI_STOP: that of args. */
 static int bench_option(bench *b, sn_cli_args *args, int word)
 {
@@ -486,6 +547,9 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         }
         b->slo.text = args->value;
         return SN_EXIT_OK;
+    case BENCH_SEARCH: b->searches = true; return SN_EXIT_OK;
+    case BENCH_PRICE: return bench_amount(args, &b->cost.price_per_hour);
+    case BENCH_WATTS: b->cost.watts_declared = true; return bench_amount(args, &b->cost.watts);
     case BENCH_WARMUP:
         b->warmup_auto = strcmp(args->value, "auto") == 0;
         return b->warmup_auto || sn_cli_args_u64(args, word, 0, 1000000000, &b->warmup) ? SN_EXIT_OK : args->exit_code;
@@ -546,7 +610,10 @@ int sn_cli_bench(int argc, char **argv)
     }
     if (!b.workload.target)
         return sn_cli_usage_error(&bench_command, "which model or pipeline?");
-    if (b.when.deadline_ns && !b.when.text)
+    if (b.searches && (!b.slo.text || b.when.text || b.runs))
+        return sn_cli_usage_error(&bench_command,
+                                  "--search wants --slo, and makes its own schedule: no --schedule, no --runs");
+    if (b.when.deadline_ns && !b.when.text && !b.searches)
         b.when.text = "closed";
     setsuna_error err = {0};
     setsuna_status status = bench_run(&b, &err);

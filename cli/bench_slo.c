@@ -14,7 +14,7 @@ void sn_bench_slo_help(void)
 
 setsuna_status sn_bench_slo_init(sn_bench_slo *s, const char *text, setsuna_error *err)
 {
-    sn_bench_slo slo = {.text = text};
+    sn_bench_slo slo = {.text = text, .confidence = SN_INTERVAL_CONFIDENCE};
     SN_TRY(sn_objective_parse(text, &slo.objective, err));
     *s = slo;
     return SETSUNA_OK;
@@ -34,10 +34,10 @@ setsuna_status sn_bench_slo_check(const sn_bench_slo *s, uint64_t deadline_ns, s
 
 static void slo_judge(sn_bench_slo *s, const sn_objective_run *run)
 {
-    double confidence = s->limit_ns ? sn_objective_look(SN_INTERVAL_CONFIDENCE, ++s->looks) : SN_INTERVAL_CONFIDENCE;
+    double confidence = s->limit_ns ? sn_objective_look(s->confidence, ++s->looks) : s->confidence;
     s->n_seen = run->latency->n;
     s->status = sn_objective_judge(&s->objective, run, confidence, &s->result);
-    s->result.confidence = SN_INTERVAL_CONFIDENCE; /* of the verdict at whatever look */
+    s->result.confidence = s->confidence; /* of the verdict at whatever look */
 }
 
 uint64_t sn_bench_slo_look(sn_bench_slo *s, const sn_objective_run *run, uint64_t elapsed_ns)

@@ -13,6 +13,7 @@ enum {
 typedef struct sn_bench_slo {
     const char *text; /* NULL: no objective */
     sn_objective objective;
+    double confidence; /* of a verdict, whenever it is given */
     uint64_t limit_ns; /* the longest that a run is extended to; 0: it is not */
     uint32_t looks;    /* at the run so far */
     uint64_t n_seen;   /* requests at the last one */
@@ -23,7 +24,7 @@ typedef struct sn_bench_slo {
 /* Prints the presets. */
 void sn_bench_slo_help(void);
 
-/* Reads the text; limit_ns as above. Returns as sn_objective_parse. */
+/* Reads the text; with the confidence of intervals and no limit_ns. Returns as sn_objective_parse. */
 setsuna_status sn_bench_slo_init(sn_bench_slo *s, const char *text, setsuna_error *err);
 
 /* Goodput and attainment are about requests with a limit. deadline_ns: of a request, where one was given. Returns OK;

@@ -67,6 +67,14 @@ void sn_bench_result_write_json(const sn_bench_result *r, sn_json *w)
         sn_json_key(w, "slo");
         sn_objective_report_write_json(r->slo, w);
     }
+    if (r->search) {
+        sn_json_key(w, "search");
+        sn_search_report_write_json(r->search, w);
+    }
+    if (r->cost) {
+        sn_json_key(w, "cost");
+        sn_cost_report_write_json(r->cost, w);
+    }
     if (r->is_stream)
         bench_write_stream(r, w);
     sn_json_key(w, "passport");

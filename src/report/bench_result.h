@@ -8,6 +8,7 @@
 #include "report/json.h"
 #include "report/objective_report.h"
 #include "report/schedule_report.h"
+#include "report/search_report.h"
 #include "report/output_error.h"
 #include "report/sha256.h"
 #include "report/step_report.h"
@@ -40,6 +41,8 @@ typedef struct sn_bench_result {
     const sn_interval_report *intervals; /* of the latencies; NULL: there are none */
     const sn_schedule_result *schedule;  /* NULL: one request after the other */
     const sn_objective_report *slo;      /* NULL: none was asked for */
+    const sn_search_report *search;      /* NULL: no rate was looked for */
+    const sn_cost_report *cost;          /* NULL: neither price nor power is known */
     bool is_stream;                      /* a run is one frame; then also: */
     double frame_s;                      /* how long one lasts in the stream */
     sn_book_summary openings;            /* what was done once a file, before its first frame */

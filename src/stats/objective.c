@@ -205,10 +205,13 @@ static setsuna_status objective_overload(const sn_objective_run *run, double con
 static void objective_conclude(const sn_objective *o, sn_objective_result *out)
 {
     uint32_t met = 0, missed = 0;
+    out->in_reach = !out->overloaded;
     for (uint32_t i = 0; i < o->n_terms; i++) {
         sn_objective_term_result *r = &out->term[i];
         if (out->overloaded && o->term[i].kind == SN_OBJECTIVE_QUANTILE)
             r->verdict = SN_OBJECTIVE_MISSED;
+        bool rate = o->term[i].kind == SN_OBJECTIVE_GOODPUT;
+        out->in_reach &= rate ? r->tested.value >= r->allowed : r->tested.value <= r->allowed;
         met += r->verdict == SN_OBJECTIVE_MET;
         missed += r->verdict == SN_OBJECTIVE_MISSED;
         out->unsteady |= r->verdict == SN_OBJECTIVE_UNDECIDED && r->tested.verdict == SN_INTERVAL_UNSTEADY;

@@ -91,6 +91,7 @@ typedef struct sn_objective_result {
     double confidence;
     double longer;   /* undecided: a run this many times longer should tell, 1 otherwise. An estimate */
     bool overloaded; /* more is asked for than one server can do: every latency limit is missed in the end */
+    bool in_reach;   /* the figures of this very run meet every term */
     bool unsteady;   /* undecided because parts of the run differ */
     uint64_t n, n_lost, n_good, limit_ns;
     double goodput_per_s;

@@ -50,6 +50,22 @@ assert r["slo"]["overloaded"] and r["slo"]["requests"] > r["runs"]
 code, out, _ = bench("--slo", "p99=1000h", "--duration", "1s")
 assert code == 0 and "objective p99=1000h: met" in out
 
+# The search: every rate is met that the server can do, so the interval is about its speed; the figures are of its lower end.
+r = verdict(0, "--slo", "p99=1000h", "--search", "--duration", "2s", "--price", "0.36", "--watts", "50")
+found, rates = r["search"], [k["rate_per_s"] for k in r["search"]["rates"]]
+assert 0 < found["met_per_s"] < found["missed_per_s"], found
+assert r["schedule"]["text"].startswith("poisson:") and found["met_per_s"] in rates
+assert abs(r["schedule"]["offered_per_s"] / found["met_per_s"] - 1) < 0.2
+cost = r["cost"]
+assert cost["rate_per_s"] == found["met_per_s"] and cost["watts_source"] in ("declared", "measured")
+assert abs(cost["per_million"] * cost["rate_per_s"] / 100 - 1) < 1e-9
+code, out, _ = bench("--slo", "p50=1ns", "--search", "--duration", "1s", "--json")
+r = load(out)
+assert code in (1, 2) and "met_per_s" not in r["search"], r["search"] # undecided where the machine is busy enough
+for words in (["--search"], ["--slo", "p99=1s", "--search", "--runs", "5"], ["--price", "free"]):
+    code, _, said = bench(*words)
+    assert code == 2 and said, words
+
 # What is wrong is said before the model is opened.
 for words, says in ((["--slo", "p99=33"], "at character 7: wants a time"), (["--slo", "fast"], "--slo help"),
                     (["--slo", "goodput=3/s"], "--deadline")):

@@ -92,6 +92,8 @@ def check_sense(case, result):
     assert ("slo" in result) == (case == "slo"), case
     if "slo" in result:
         check_slo(result["slo"])
+        cost = result["cost"]
+        assert abs(cost["per_thousand"] - 0.001) < 1e-12 and abs(cost["per_million"] - 1) < 1e-9 and cost["joules"] == 0.5
     assert ("stream" in result) == (case == "stream"), case
     if "stream" in result:
         stream = result["stream"]
@@ -130,13 +132,14 @@ def check_strictness(document):
     for path in places(document):
         if not path:
             continue
-        optional = (("stream",), ("per_op",), ("intervals_ns",), ("schedule",), ("schedule", "scenario"), ("slo",))
+        optional = (("stream",), ("per_op",), ("intervals_ns",), ("schedule",), ("schedule", "scenario"), ("slo",), ("search",),
+                    ("cost",))
         if isinstance(path[-1], str) and path not in optional and path[-1] not in (
-                "measured", "stretch_lo", "stretch_hi"):
+                "measured", "stretch_lo", "stretch_hi", "met_per_s", "missed_per_s") and path[:-1] != ("cost",):
             assert_refused(changed(document, path, lambda p, k: p.pop(k)), f"{path} missing")
         if path[-1] not in ("n_cpus_online", "memory_bytes", "page_bytes"):
             assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, None)), f"{path} null")
-        if path[-1] not in ("settled", "valid", "overloaded"):
+        if path[-1] not in ("settled", "valid", "overloaded", "interrupted"):
             assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, True)), f"{path} true")
         assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, -1)), f"{path} -1")
         value = document

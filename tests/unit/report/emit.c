@@ -315,9 +315,18 @@ static int emit_bench(sn_sink *sink, const char *name)
         sn_objective objective;
         sn_objective_result judged;
         sn_objective_report slo = {"p50=6ms,p99=10ms,goodput=90/s,error=5%,attainment=50%", &objective, &judged};
+        sn_search_report search = {.confidence = 0.99,
+                                   .met = 100,
+                                   .missed = 105.5,
+                                   .n = 2,
+                                   .rate = {{.rate_per_s = 200, .verdict = SN_OBJECTIVE_MISSED, .n = 200, .seconds = 1},
+                                            {.rate_per_s = 100, .n = 2000, .seconds = 20.5, .attained = 0.999}}};
+        sn_cost_report cost = {.rate_per_s = 100, .price_per_hour = 0.36, .watts = 50, .watts_declared = true};
         if (strcmp(name, "slo") == 0) {
             fill_slo(slo.text, &objective, &judged);
             r.slo = &slo;
+            r.search = &search;
+            r.cost = &cost;
         }
         sn_json w;
         sn_json_init(&w, sink, 2);
