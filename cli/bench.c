@@ -1,14 +1,11 @@
 /* setsuna bench */
 #include "base/clock.h"
-#include "cli/bench_schedule.h"
 #include "cli/bench_error.h"
+#include "cli/bench_lanes.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/per_op.h"
-#include "cli/workload.h"
-#include "ledger/os_probe.h"
 #include "ledger/passport.h"
-#include "report/bench_result.h"
 #include "report/histogram_text.h"
 #include "report/human.h"
 #include "report/ledger_report.h"
@@ -103,7 +100,7 @@ static const sn_cli_command bench_command = {
         "  setsuna bench model.onnx --per-op --sort gap\n",
 };
 
-enum { BENCH_RUNS_MIN = 10, BENCH_OUTPUTS_MAX = 64, BENCH_WINDOW = 5 };
+enum { BENCH_RUNS_MIN = 10, BENCH_WINDOW = 5 };
 #define BENCH_DURATION_DEFAULT_NS UINT64_C(3000000000)
 #define BENCH_DURATION_ENDLESS_NS (UINT64_C(1) << 60)
 #define BENCH_WARMUP_MAX_NS UINT64_C(1000000000)
@@ -112,18 +109,15 @@ typedef struct bench {
     sn_workload_options workload;
     sn_cli_inputs inputs;
     uint64_t runs, duration_ns, warmup;
-    bool warmup_auto, duration_given, probe, json;
+    bool warmup_auto, duration_given, json;
     sn_bench_schedule_options when;
     sn_bench_schedule schedule; /* where when.text is set */
     sn_interval_report intervals;
     sn_per_op_options per_op;
     sn_step_report steps;
-    uint64_t n_begun;       /* inputs so far, in turn */
-    bool more;              /* the last one has another frame */
-    sn_book book, openings; /* of the requests; of what a stream does once a file */
-    uint64_t load_ns, first_ns, elapsed_ns;
-    sn_bench_output output[BENCH_OUTPUTS_MAX];
-    uint32_t n_outputs;
+    sn_bench_lane lane;
+    uint64_t load_ns, first_ns, begin_ns, elapsed_ns;
+    uint64_t progress_ns; /* when progress was shown */
 } bench;
 
 static volatile sig_atomic_t bench_interrupted;
@@ -134,62 +128,6 @@ static void bench_on_signal(int number)
     bench_interrupted = 1;
 }
 
-/* Begins the next input where the last one has no more to give. A stream's file is opened then, which is no frame's
- * work: it goes into the book `openings` (NULL: not kept), and its time is returned in *ns_out. */
-static setsuna_status bench_begin(bench *b, sn_workload *w, sn_book *openings, uint64_t *ns_out, setsuna_error *err)
-{
-    *ns_out = 0;
-    if (b->more)
-        return SETSUNA_OK;
-    sn_ledger l;
-    sn_ledger_begin(&l, b->n_begun);
-    setsuna_status status = sn_workload_begin(w, b->n_begun++, &l, err);
-    sn_ledger_close(&l);
-    if (status != SETSUNA_OK || !sn_workload_is_stream(w))
-        return status;
-    *ns_out = l.wall_ns;
-    return openings && sn_book_add(openings, &l) != SETSUNA_OK ? sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory")
-                                                               : SETSUNA_OK;
-}
-
-static void bench_keep_outputs(bench *b, const sn_workload *w)
-{
-    const char *name[BENCH_OUTPUTS_MAX];
-    setsuna_tensor tensor[BENCH_OUTPUTS_MAX];
-    b->n_outputs = sn_workload_outputs(w, name, tensor, BENCH_OUTPUTS_MAX);
-    for (uint32_t i = 0; i < b->n_outputs; i++) {
-        b->output[i] = (sn_bench_output){.name = name[i], .dtype = tensor[i].dtype, .shape = tensor[i].shape};
-        sn_sha256_text(tensor[i].data, tensor[i].size_bytes, b->output[i].sha256);
-    }
-}
-
-/* After a request, on nobody's clock. A stream has its outputs at the end of a file only. */
-static setsuna_status bench_after(bench *b, const sn_workload *w, setsuna_error *err)
-{
-    if (!sn_workload_is_stream(w))
-        return SETSUNA_OK;
-    if (sn_workload_frame_s(w) <= 0)
-        return sn_fail(err, SETSUNA_EINPUT,
-                       b->workload.n_input ? b->workload.input[(b->n_begun - 1) % b->workload.n_input]
-                                           : b->workload.target,
-                       "an input without a single frame: there is nothing to measure");
-    if (!b->more)
-        bench_keep_outputs(b, w);
-    return SETSUNA_OK;
-}
-
-/* A request that is not measured: its wall time, with that of opening its file. */
-static setsuna_status bench_once(bench *b, sn_workload *w, uint64_t *opening_ns, uint64_t *ns_out, setsuna_error *err)
-{
-    sn_ledger l;
-    SN_TRY(bench_begin(b, w, NULL, opening_ns, err));
-    sn_ledger_begin(&l, 0);
-    setsuna_status status = sn_workload_run(w, &l, &b->more, err);
-    sn_ledger_close(&l);
-    *ns_out = l.wall_ns;
-    return status == SETSUNA_OK ? bench_after(b, w, err) : status;
-}
-
 static bool bench_warmup_is_over(uint64_t begin)
 {
     return bench_interrupted || sn_now_ns() - begin >= BENCH_WARMUP_MAX_NS;
@@ -197,16 +135,16 @@ static bool bench_warmup_is_over(uint64_t begin)
 
 /* auto: windows of five predictions, or of all frames of a file, until the best of a window is no longer 2 % better
  * than the best before it, for at most a second. */
-static setsuna_status bench_warmup(bench *b, sn_workload *w, setsuna_error *err)
+static setsuna_status bench_warmup(bench *b, setsuna_error *err)
 {
     const uint64_t begin = sn_now_ns();
     uint64_t best = UINT64_MAX, opening_ns, ns;
     for (uint64_t i = 0; !b->warmup_auto && i < b->warmup && !bench_interrupted; i++)
-        SN_TRY(bench_once(b, w, &opening_ns, &ns, err));
+        SN_TRY(sn_bench_lane_once(&b->lane, &opening_ns, &ns, err));
     while (b->warmup_auto && !bench_warmup_is_over(begin)) {
         uint64_t window = UINT64_MAX;
-        for (int i = 0; (i < BENCH_WINDOW || b->more) && !bench_warmup_is_over(begin); i++) {
-            SN_TRY(bench_once(b, w, &opening_ns, &ns, err));
+        for (int i = 0; (i < BENCH_WINDOW || b->lane.more) && !bench_warmup_is_over(begin); i++) {
+            SN_TRY(sn_bench_lane_once(&b->lane, &opening_ns, &ns, err));
             window = ns < window ? ns : window;
         }
         if (best != UINT64_MAX && (double)window > 0.98 * (double)best)
@@ -216,190 +154,59 @@ static setsuna_status bench_warmup(bench *b, sn_workload *w, setsuna_error *err)
     return SETSUNA_OK;
 }
 
-static void bench_progress(const bench *b, bool frames, uint64_t done, uint64_t now, uint64_t *last)
+static void bench_progress(bench *b, uint64_t done, uint64_t now)
 {
-    if (now - *last < 200000000)
+    if (now - b->progress_ns < 200000000)
         return;
-    *last = now;
+    b->progress_ns = now;
     if (!isatty(STDERR_FILENO))
         return;
     double share = b->runs ? (double)done / (double)b->runs : (double)b->elapsed_ns / (double)b->duration_ns;
     fprintf(stderr, "\r%3.0f %%  %llu %s ", 100 * (share > 1 ? 1 : share), (unsigned long long)done,
-            frames ? "frames" : "predictions");
+            sn_workload_is_stream(b->lane.w) ? "frames" : "predictions");
 }
 
-typedef struct bench_probe {
-    sn_os_probe os;
-    sn_os_reading before; /* the next request */
-} bench_probe;
-
-/* Request i into the book, due at due_ns and begun at begin_ns. *end_out: when it was done. */
-static setsuna_status bench_serve(bench *b, sn_workload *w, uint64_t i, uint64_t due_ns, uint64_t begin_ns,
-                                  bench_probe *probe, uint64_t *end_out, setsuna_error *err)
+static void bench_lane_progress(void *ctx, uint64_t done, uint64_t now_ns)
 {
-    sn_os_reading after;
-    sn_ledger l;
-    sn_ledger_begin_at(&l, i, due_ns);
-    if (due_ns != begin_ns)
-        sn_ledger_wait_at(&l, SN_WAIT_QUEUE, begin_ns - due_ns, begin_ns);
-    setsuna_status status = sn_workload_run(w, &l, &b->more, err);
-    uint64_t end = *end_out = sn_now_ns();
-    if (b->probe) {
-        sn_os_probe_read(&probe->os, &after);
-        sn_ledger_explain(&l, &probe->before, &after);
-        probe->before = after;
-    }
-    sn_ledger_close_at(&l, end);
-    SN_TRY(status);
-    if (sn_book_add(&b->book, &l) != SETSUNA_OK)
-        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory after %llu requests", (unsigned long long)i);
-    return bench_after(b, w, err);
-}
-
-/* Request i, begun at once. */
-static setsuna_status bench_request(bench *b, sn_workload *w, uint64_t i, bench_probe *probe, setsuna_error *err)
-{
-    uint64_t opening_ns, end, now;
-    SN_TRY(bench_begin(b, w, &b->openings, &opening_ns, err));
-    if (b->probe && opening_ns) /* what happened there is not this frame's */
-        sn_os_probe_read(&probe->os, &probe->before);
-    now = sn_now_ns();
-    return bench_serve(b, w, i, now, now, probe, &end, err);
-}
-
-/* A server of the schedule: its own instance, its own book; the first is bench's. */
-typedef struct bench_lane {
-    bench *b;
-    sn_workload *w;
-    bench_probe probe;
-    uint64_t last; /* when progress was shown; UINT64_MAX: never */
-} bench_lane;
-
-static setsuna_status bench_lane_prepare(void *ctx, setsuna_error *err)
-{
-    bench_lane *l = ctx;
-    uint64_t opening_ns;
-    SN_TRY(bench_begin(l->b, l->w, &l->b->openings, &opening_ns, err));
-    if (l->b->probe) /* what happened since the last one is not this request's */
-        sn_os_probe_read(&l->probe.os, &l->probe.before);
-    return SETSUNA_OK;
-}
-
-static setsuna_status bench_lane_serve(void *ctx, uint64_t id, uint64_t due_ns, uint64_t begin_ns, uint64_t *end_out,
-                                       setsuna_error *err)
-{
-    bench_lane *l = ctx;
-    SN_TRY(bench_serve(l->b, l->w, id, due_ns, begin_ns, &l->probe, end_out, err));
-    l->b->elapsed_ns = *end_out - l->b->schedule.begin_ns;
-    if (l->last != UINT64_MAX)
-        bench_progress(l->b, sn_workload_is_stream(l->w), id, *end_out, &l->last);
-    return SETSUNA_OK;
-}
-
-/* An instance for each request in flight beyond the first, warm; the caller's inputs are read again. */
-static setsuna_status bench_lane_open(bench_lane *l, const bench *b, setsuna_error *err)
-{
-    uint64_t opening_ns, ns;
-    l->b = sn_alloc_zero(sn_allocator_default(), sizeof *l->b);
-    if (!l->b)
-        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for another instance");
-    l->last = UINT64_MAX;
-    l->b->workload = b->workload;
-    l->b->inputs = b->inputs;
-    l->b->inputs.tensor = NULL;
-    l->b->inputs.n_tensor = 0;
-    l->b->workload.inputs = &l->b->inputs;
-    sn_book_init(&l->b->book, NULL, 0);
-    sn_book_init(&l->b->openings, NULL, 0);
-    SN_TRY(sn_workload_open(&l->b->workload, &l->w, err));
-    SN_TRY(bench_once(l->b, l->w, &opening_ns, &ns, err));
-    l->b->more = false;
-    l->b->n_begun = 0;
-    return SETSUNA_OK;
-}
-
-static setsuna_status bench_lane_join(bench *b, const bench_lane *l, setsuna_error *err)
-{
-    if (sn_book_merge(&b->book, &l->b->book) != SETSUNA_OK ||
-        sn_book_merge(&b->openings, &l->b->openings) != SETSUNA_OK)
-        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory to join the books");
-    return SETSUNA_OK;
-}
-
-static void bench_lane_close(bench_lane *l)
-{
-    if (!l->b)
-        return;
-    sn_workload_close(l->w);
-    sn_book_fini(&l->b->book);
-    sn_book_fini(&l->b->openings);
-    sn_free(sn_allocator_default(), l->b);
-}
-
-/* bench_measure for --schedule. */
-static setsuna_status bench_measure_schedule(bench *b, sn_workload *w, setsuna_error *err)
-{
-    uint32_t n = b->schedule.schedule.in_flight;
-    bench_lane *lane = sn_alloc_zero(sn_allocator_default(), n * sizeof *lane);
-    sn_bench_server *server = sn_alloc_zero(sn_allocator_default(), n * sizeof *server);
-    setsuna_status status = lane && server ? SETSUNA_OK : sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
-    for (uint32_t k = 0; status == SETSUNA_OK && k < n; k++) {
-        server[k] = (sn_bench_server){.ctx = &lane[k], .prepare = bench_lane_prepare, .serve = bench_lane_serve};
-        if (k > 0)
-            status = bench_lane_open(&lane[k], b, err);
-    }
-    if (status == SETSUNA_OK) {
-        lane[0] = (bench_lane){.b = b, .w = w};
-        if (b->probe)
-            sn_os_probe_open(&lane[0].probe.os);
-        status = sn_bench_schedule_measure(&b->schedule, server, err);
-        if (b->probe)
-            sn_os_probe_close(&lane[0].probe.os);
-        b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns;
-    }
-    for (uint32_t k = 1; lane && k < n; k++) {
-        if (status == SETSUNA_OK)
-            status = bench_lane_join(b, &lane[k], err);
-        bench_lane_close(&lane[k]);
-    }
-    sn_free(sn_allocator_default(), server);
-    sn_free(sn_allocator_default(), lane);
-    if (status == SETSUNA_OK && sn_bench_schedule_summarize(&b->schedule) != SETSUNA_OK)
-        status = sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
-    return status;
+    bench *b = ctx;
+    b->elapsed_ns = now_ns - b->schedule.begin_ns;
+    bench_progress(b, done, now_ns);
 }
 
 /* bench_measure without a schedule: one after the other. */
-static setsuna_status bench_measure_in_turn(bench *b, sn_workload *w, setsuna_error *err)
+static setsuna_status bench_measure_in_turn(bench *b, setsuna_error *err)
 {
-    bench_probe probe;
-    if (b->probe) {
-        sn_os_probe_open(&probe.os);
-        sn_os_probe_read(&probe.os, &probe.before);
-    }
+    sn_bench_lane_open_probe(&b->lane);
     setsuna_status status = SETSUNA_OK;
-    uint64_t begin = sn_now_ns(), last = begin;
+    b->begin_ns = sn_now_ns();
     for (uint64_t i = 0; status == SETSUNA_OK && !bench_interrupted; i++) {
-        b->elapsed_ns = sn_now_ns() - begin;
+        b->elapsed_ns = sn_now_ns() - b->begin_ns;
         if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN)
             break;
-        status = bench_request(b, w, i, &probe, err);
-        bench_progress(b, sn_workload_is_stream(w), i, sn_now_ns(), &last);
+        status = sn_bench_lane_request(&b->lane, i, err);
+        bench_progress(b, i, sn_now_ns());
     }
-    b->elapsed_ns = sn_now_ns() - begin;
-    if (b->probe)
-        sn_os_probe_close(&probe.os);
+    b->elapsed_ns = sn_now_ns() - b->begin_ns;
+    sn_bench_lane_close_probe(&b->lane);
     return status;
 }
 
-static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err)
+static setsuna_status bench_measure_schedule(bench *b, setsuna_error *err)
 {
-    b->more = false; /* what the warm-up left of a stream is not gone on with */
-    b->n_begun = 0;
-    setsuna_status status = b->when.text ? bench_measure_schedule(b, w, err) : bench_measure_in_turn(b, w, err);
+    setsuna_status status = sn_bench_lanes_measure(&b->lane, &b->schedule, err);
+    b->begin_ns = b->schedule.begin_ns;
+    b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns;
+    return status;
+}
+
+static setsuna_status bench_measure(bench *b, setsuna_error *err)
+{
+    sn_bench_lane_rewind(&b->lane);
+    b->progress_ns = sn_now_ns();
+    setsuna_status status = b->when.text ? bench_measure_schedule(b, err) : bench_measure_in_turn(b, err);
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K");
-    if (status == SETSUNA_OK && b->book.n == 0)
+    if (status == SETSUNA_OK && b->lane.book.n == 0)
         status = sn_fail(err, SETSUNA_ECANCELED, NULL, "interrupted before the first measured prediction");
     return status;
 }
@@ -440,7 +247,7 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
         SN_TRY(sn_schedule_report_write(r->schedule, &out, false));
     }
     sn_sink_puts(&out, "\n");
-    SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
+    SN_TRY(sn_histogram_text_write(&b->lane.book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
     sn_bench_print_errors(r, &out);
     if (r->per_op) {
         sn_sink_puts(&out, "\n");
@@ -455,7 +262,7 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
 static double bench_throughput(const bench *b, const sn_book_summary *openings)
 {
     double ns = (double)b->elapsed_ns - openings->wall.mean * (double)openings->n;
-    return (double)b->book.n * 1e9 / (ns > 1 ? ns : 1);
+    return (double)b->lane.book.n * 1e9 / (ns > 1 ? ns : 1);
 }
 
 static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
@@ -463,10 +270,10 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     if (!sn_workload_is_stream(w))
-        bench_keep_outputs(b, w);
+        sn_bench_lane_keep_outputs(&b->lane);
     if (b->workload.model.precision != SN_PRECISION_F32 && !sn_workload_is_stream(w))
-        SN_TRY(sn_bench_compare_f32(&b->workload, b->workload.n_input > 1 ? b->n_begun - 1 : 0, w, b->output,
-                                    b->n_outputs, err));
+        SN_TRY(sn_bench_compare_f32(&b->workload, b->workload.n_input > 1 ? b->lane.n_begun - 1 : 0, w, b->lane.output,
+                                    b->lane.n_outputs, err));
     int level = b->workload.model.cpu_level;
     sn_cpu_level best = sn_cpu_detect();
     sn_bench_result r = {
@@ -481,21 +288,21 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         .peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
         .is_stream = sn_workload_is_stream(w),
         .frame_s = sn_workload_frame_s(w),
-        .outputs = b->output,
-        .n_outputs = b->n_outputs,
+        .outputs = b->lane.output,
+        .n_outputs = b->lane.n_outputs,
     };
-    if (sn_book_summarize(&b->book, &r.ledger) != SETSUNA_OK ||
-        sn_book_summarize(&b->openings, &r.openings) != SETSUNA_OK)
+    if (sn_book_summarize(&b->lane.book, &r.ledger) != SETSUNA_OK ||
+        sn_book_summarize(&b->lane.openings, &r.openings) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
     r.throughput_per_s = bench_throughput(b, &r.openings);
-    const sn_samples *latency = b->when.text ? &b->schedule.latency : &b->book.series[SN_BOOK_WALL];
+    const sn_samples *latency = b->when.text ? &b->schedule.latency : &b->lane.book.series[SN_BOOK_WALL];
     bool steady = !b->when.text || sn_schedule_is_steady(&b->schedule.schedule);
     if (sn_interval_report_make(latency, steady, &b->intervals) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the intervals");
     r.intervals = &b->intervals;
     r.schedule = b->when.text ? &b->schedule.result : NULL;
     if (b->per_op.wanted) {
-        b->per_op.runs = b->book.n;
+        b->per_op.runs = b->lane.book.n;
         b->per_op.plain_p50_ns = r.ledger.wall.p50;
         SN_TRY(sn_per_op_measure(w, &b->per_op, &b->steps, err));
         r.per_op = &b->steps;
@@ -513,7 +320,7 @@ static setsuna_status bench_schedule_open(bench *b, setsuna_error *err)
     SN_TRY(sn_bench_schedule_init(&b->schedule, &b->when, err));
     if (b->schedule.schedule.kind == SN_SCHEDULE_TRACE && !b->duration_given)
         b->schedule.options.duration_ns = BENCH_DURATION_ENDLESS_NS; /* it has an end of its own */
-    if (b->probe && b->schedule.schedule.in_flight > 1) {
+    if (b->lane.probes && b->schedule.schedule.in_flight > 1) {
         sn_bench_schedule_fini(&b->schedule);
         return sn_fail(err, SETSUNA_EINVAL, "--probe", "only with one request in flight");
     }
@@ -533,23 +340,25 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
         return status;
     }
     b->load_ns = sn_now_ns() - begin;
-    sn_book_init(&b->book, NULL, 0);
-    sn_book_init(&b->openings, NULL, 0);
+    b->lane.options = &b->workload;
+    b->lane.w = w;
+    b->lane.progress = bench_lane_progress;
+    b->lane.progress_ctx = b;
+    sn_bench_lane_init(&b->lane);
     struct sigaction act = {.sa_handler = bench_on_signal}, old;
     sigaction(SIGINT, &act, &old);
-    status = bench_once(b, w, &opening_ns, &b->first_ns, err);
+    status = sn_bench_lane_once(&b->lane, &opening_ns, &b->first_ns, err);
     b->first_ns += opening_ns;
     if (status == SETSUNA_OK)
-        status = bench_warmup(b, w, err);
-    if (status == SETSUNA_OK && b->runs && sn_book_reserve(&b->book, b->runs) != SETSUNA_OK)
+        status = bench_warmup(b, err);
+    if (status == SETSUNA_OK && b->runs && sn_book_reserve(&b->lane.book, b->runs) != SETSUNA_OK)
         status = sn_fail(err, SETSUNA_ENOMEM, "--runs", "no memory to keep this many");
     if (status == SETSUNA_OK)
-        status = bench_measure(b, w, err);
+        status = bench_measure(b, err);
     sigaction(SIGINT, &old, NULL);
     if (status == SETSUNA_OK)
         status = bench_report(b, w, err);
-    sn_book_fini(&b->book);
-    sn_book_fini(&b->openings);
+    sn_bench_lane_fini(&b->lane);
     sn_bench_schedule_fini(&b->schedule);
     sn_workload_close(w);
     return status;
@@ -598,7 +407,7 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
     case BENCH_PLAN_CACHE: m->plan_cache = args->value; return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
-    case BENCH_PROBE: b->probe = true; return SN_EXIT_OK;
+    case BENCH_PROBE: b->lane.probes = true; return SN_EXIT_OK;
     case BENCH_PER_OP: b->per_op.wanted = true; return SN_EXIT_OK;
     case BENCH_SORT:
         b->per_op.wanted = true;

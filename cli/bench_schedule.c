@@ -62,13 +62,20 @@ static bool bench_is_overtaken(const sn_bench_schedule *b, uint64_t now_ns)
     return true;
 }
 
-/* How many more arrivals there are within the time. */
-static void bench_count_unserved(sn_bench_schedule *b, uint64_t n)
+/* Request n, due at due_ns, has no turn; nor have those after it that are due within the time. */
+static setsuna_status bench_give_up(sn_bench_schedule *b, const sn_bench_server *server, uint64_t n, uint64_t due_ns,
+                                    setsuna_error *err)
 {
+    uint64_t now = sn_now_ns();
     sn_arrival a;
-    for (; b->n_unserved < BENCH_UNSERVED_MAX && sn_schedule_next(&b->schedule, &a); b->n_unserved++, n++)
-        if (bench_is_over(b, n + 1, b->begin_ns + a.due_ns))
-            return;
+    do {
+        SN_TRY(server->lose(server->ctx, due_ns, now, false, err));
+        b->n_unserved++;
+        if (b->n_unserved == BENCH_UNSERVED_MAX || !sn_schedule_next(&b->schedule, &a))
+            return SETSUNA_OK;
+        due_ns = b->begin_ns + a.due_ns;
+    } while (!bench_is_over(b, ++n, due_ns));
+    return SETSUNA_OK;
 }
 
 /* When the next request is due on a server that became free at free_ns; multi: with all of its query. */
@@ -94,14 +101,12 @@ static setsuna_status bench_queue(sn_bench_schedule *b, const sn_bench_server *s
         due = bench_due(b, &a, n, free_ns, due);
         if (bench_is_over(b, n, due) || bench_stopped(b))
             return SETSUNA_OK;
-        if (free_ns > patience && due < free_ns && n >= BENCH_SERVED_MIN) {
-            b->n_unserved = 1;
-            bench_count_unserved(b, n);
-            return SETSUNA_OK;
-        }
+        if (free_ns > patience && due < free_ns && n >= BENCH_SERVED_MIN)
+            return bench_give_up(b, server, n, due, err);
         b->last_due_ns = due;
         if (due < free_ns && bench_is_overtaken(b, free_ns)) {
             b->n_dropped++;
+            SN_TRY(server->lose(server->ctx, due, free_ns, true, err));
             continue;
         }
         if (!sn_sleep_until(due, b->options.stop))

@@ -257,8 +257,11 @@ static inline int64_t sn_conv_bundle_weights(const sn_conv *cv, int64_t block)
 /* Taps [*k0, *k1) of `taps` that lie inside [0, extent) when tap k reads position begin + k * dilation. */
 static inline void sn_conv_taps(int64_t begin, int64_t dilation, int64_t taps, int64_t extent, int64_t *k0, int64_t *k1)
 {
-    int64_t lo = begin < 0 ? (-begin + dilation - 1) / dilation : 0;
-    int64_t hi = begin < extent ? (extent - begin + dilation - 1) / dilation : 0;
+    int64_t lo = begin < 0 ? -begin : 0, hi = begin < extent ? extent - begin : 0;
+    if (dilation != 1) { /* a division costs as much as a dozen sums */
+        lo = (lo + dilation - 1) / dilation;
+        hi = (hi + dilation - 1) / dilation;
+    }
     *k0 = lo < taps ? lo : taps;
     *k1 = hi < taps ? hi : taps;
     if (*k1 < *k0)

@@ -31,32 +31,48 @@ typedef struct qpool_call {
     char *scratch;
 } qpool_call;
 
-/* The pixels of a window one after the other; false: there is none. */
-static void qpool_pixel(const qpool_param *p, const uint8_t *image, int64_t oy, int64_t ox, uint8_t *y, int32_t *sum)
+/* Outputs [*from, *to) whose tap k lies in the image. */
+static void qpool_inside(const sn_pool_geometry *g, int64_t k, int64_t *from, int64_t *to)
+{
+    int64_t stride = g->stride[2], at = k * g->dilation[2] - g->pad_lo[2]; /* column of output 0 */
+    *from = at < 0 ? (-at + stride - 1) / stride : 0;
+    *to = at < g->in[2] ? (g->in[2] - 1 - at) / stride + 1 : 0;
+    *to = *to < g->out[2] ? *to : g->out[2];
+}
+
+/* A row of maxima: tap after tap, each over all outputs that have it. */
+static void qpool_max_row(const qpool_param *p, const uint8_t *image, int64_t oy, uint8_t *y)
 {
     const sn_pool_geometry *g = &p->g;
-    int64_t y0, y1, x0, x1, first = 1;
+    int64_t y0, y1, from, to;
+    sn_pool_taps(g, 1, oy, &y0, &y1);
+    memset(y, 0, (size_t)(g->out[2] * p->c));
+    for (int64_t ky = y0; ky < y1; ky++) {
+        const uint8_t *row = image + (oy * g->stride[1] + ky * g->dilation[1] - g->pad_lo[1]) * g->in[2] * p->c;
+        for (int64_t kx = 0; kx < g->kernel[2]; kx++) {
+            qpool_inside(g, kx, &from, &to);
+            if (from >= to)
+                continue;
+            const uint8_t *x = row + (from * g->stride[2] + kx * g->dilation[2] - g->pad_lo[2]) * p->c;
+            p->table.max(y + from * p->c, x, g->stride[2] * p->c, to - from, p->c);
+        }
+    }
+}
+
+static void qpool_mean_pixel(const qpool_param *p, const uint8_t *image, int64_t oy, int64_t ox, uint8_t *y,
+                             int32_t *sum)
+{
+    const sn_pool_geometry *g = &p->g;
+    int64_t y0, y1, x0, x1;
     sn_pool_taps(g, 1, oy, &y0, &y1);
     sn_pool_taps(g, 2, ox, &x0, &x1);
-    if (p->max)
-        memset(y, 0, (size_t)p->c);
-    else
-        memset(sum, 0, (size_t)p->c * sizeof *sum);
-    for (int64_t ky = y0; ky < y1; ky++)
-        for (int64_t kx = x0; kx < x1; kx++) {
-            int64_t iy = oy * g->stride[1] + ky * g->dilation[1] - g->pad_lo[1];
-            int64_t ix = ox * g->stride[2] + kx * g->dilation[2] - g->pad_lo[2];
-            const uint8_t *x = image + (iy * g->in[2] + ix) * p->c;
-            if (!p->max)
-                p->table.sum(sum, x, p->c);
-            else if (first)
-                memcpy(y, x, (size_t)p->c);
-            else
-                p->table.max(y, x, p->c);
-            first = 0;
-        }
-    if (p->max)
-        return;
+    memset(sum, 0, (size_t)p->c * sizeof *sum);
+    for (int64_t ky = y0; ky < y1; ky++) {
+        int64_t iy = oy * g->stride[1] + ky * g->dilation[1] - g->pad_lo[1];
+        int64_t ix = ox * g->stride[2] + x0 * g->dilation[2] - g->pad_lo[2];
+        if (x0 < x1)
+            p->table.sum(sum, image + (iy * g->in[2] + ix) * p->c, g->dilation[2] * p->c, x1 - x0, p->c);
+    }
     int64_t count = sn_pool_count(g, 1, oy) * sn_pool_count(g, 2, ox), taps = (y1 - y0) * (x1 - x0);
     float scale = p->scale / (float)(count > 0 ? count : 1);
     p->table.mean(y, sum, (int32_t)taps * p->x_zero, scale, p->y_zero,
@@ -72,9 +88,11 @@ static void qpool_part(void *arg, uint32_t part, uint32_t n_parts)
     sn_pool_range(p->n * g->out[1], 1, part, n_parts, &from, &to);
     for (int64_t i = from; i < to; i++) {
         const uint8_t *image = q->x + i / g->out[1] * g->in[1] * g->in[2] * p->c;
-        for (int64_t x = 0; x < g->out[2]; x++)
-            qpool_pixel(p, image, i % g->out[1], x, q->y + (i * g->out[2] + x) * p->c,
-                        (int32_t *)(q->scratch + part * p->part_bytes));
+        uint8_t *y = q->y + i * g->out[2] * p->c;
+        if (p->max)
+            qpool_max_row(p, image, i % g->out[1], y);
+        for (int64_t x = 0; !p->max && x < g->out[2]; x++)
+            qpool_mean_pixel(p, image, i % g->out[1], x, y + x * p->c, (int32_t *)(q->scratch + part * p->part_bytes));
     }
 }
 

@@ -240,7 +240,7 @@ conv_case conv_case_random(parity *t)
     s->act = (sn_conv_act)(parity_random(t) % SN_CONV_ACTS);
     s->alpha = s->act == SN_CONV_CLAMP   ? (parity_random(t) % 2 ? -INFINITY : 0)
                : s->act == SN_CONV_LEAKY ? 0.1f
-               : s->act == SN_CONV_SWISH ? 1.5f
+               : s->act == SN_CONV_SWISH ? (parity_random(t) % 2 ? 1 : 1.5f)
                                          : 1.0f / 6;
     s->beta = s->act == SN_CONV_CLAMP ? (parity_random(t) % 2 ? INFINITY : 1) : 0.5f;
     s->scale = parity_random(t) % 3 ? 1 : parity_noise(t), s->shift = parity_random(t) % 3 ? 0 : parity_noise(t);

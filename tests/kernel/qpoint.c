@@ -10,6 +10,7 @@ typedef struct qpoint_data {
     float factor[QPOINT_MAX];
     int32_t sum[QPOINT_MAX];
     int64_t n, c;
+    int64_t rows, rows_n, rows_step; /* of max and sum: rows * rows_n <= n */
     sn_quantized_sum add;
     sn_quantized_product product;
 } qpoint_data;
@@ -19,6 +20,9 @@ static void qpoint_random(parity *t, qpoint_data *d)
     int32_t lo = (int32_t)parity_between(t, 0, 255), hi = (int32_t)parity_between(t, lo, 255),
             whole = parity_random(t) % 2;
     d->n = parity_between(t, 0, 200);
+    d->rows = parity_between(t, 1, 3);
+    d->rows_n = d->n / d->rows;
+    d->rows_step = d->rows_n + parity_between(t, 0, 40);
     d->c = parity_random(t) % 2 ? 3 : parity_between(t, 1, 3);
     for (int i = 0; i < QPOINT_MAX; i++) {
         d->a[i] = (uint8_t)parity_random(t);
@@ -52,11 +56,11 @@ static const char *qpoint_run(const sn_qpoint_table *k, int entry, const qpoint_
     case SCALE: k->scale(y, d->a, d->factor, &d->product, d->n); return k->scale_name;
     case MAX:
         memcpy(y, d->b, (size_t)d->n);
-        k->max(y, d->a, d->n);
+        k->max(y, d->a, d->rows_step, d->rows, d->rows_n);
         return k->max_name;
     case SUM:
         memcpy(y, d->sum, (size_t)d->n * 4);
-        k->sum(y, d->a, d->n);
+        k->sum(y, d->a, d->rows_step, d->rows, d->rows_n);
         return k->sum_name;
     case MEAN: k->mean(y, d->sum, 1234, 1e-4f, d->add.zero, d->n); return k->mean_name;
     default: k->gather(y, d->a, 233, d->c, d->n); return k->gather_name;
