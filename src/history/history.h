@@ -33,6 +33,7 @@ typedef struct sn_history_run {
     uint64_t n; /* requests */
     uint64_t p50_ns, p99_ns;
     const char *verdict;
+    const char *machine;     /* the passport as a line for people */
     bool partial;            /* it was interrupted */
     const char *const *tags; /* in alphabetical order */
     size_t n_tags;

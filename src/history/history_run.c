@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* The columns of a run but the large ones, in the order of run_read. */
-#define RUN_COLUMNS "id, time_ns, command, target, engine, threads, precision, n, p50_ns, p99_ns, verdict, partial"
+#define RUN_COLUMNS "id, time_ns, command, target, engine, threads, precision, n, p50_ns, p99_ns, verdict, machine, partial"
 enum {
     RUN_ID,
     RUN_TIME,
@@ -16,6 +16,7 @@ enum {
     RUN_P50,
     RUN_P99,
     RUN_VERDICT,
+    RUN_MACHINE,
     RUN_PARTIAL,
     RUN_RESULT,
     RUN_PASSPORT,
@@ -49,6 +50,7 @@ static int run_bind(sqlite3_stmt *s, const sn_history_run *r)
     code |= run_bind_u64(s, RUN_P50, r->p50_ns);
     code |= run_bind_u64(s, RUN_P99, r->p99_ns);
     code |= run_bind_text(s, RUN_VERDICT, r->verdict);
+    code |= run_bind_text(s, RUN_MACHINE, r->machine);
     code |= run_bind_u64(s, RUN_PARTIAL, r->partial);
     code |= run_bind_text(s, RUN_RESULT, r->result);
     code |= run_bind_text(s, RUN_PASSPORT, r->passport);
@@ -73,8 +75,8 @@ static setsuna_status run_insert(sn_history *h, const sn_history_run *run, int64
     sqlite3_stmt *s;
     SN_TRY(sn_history_prepare(h,
                               "INSERT INTO run (time_ns, command, target, engine, threads, precision, n, p50_ns,"
-                              " p99_ns, verdict, partial, result, passport, log)"
-                              " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              " p99_ns, verdict, machine, partial, result, passport, log)"
+                              " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                               &s, err));
     if (run_bind(s, run) != SQLITE_OK) {
         sqlite3_finalize(s);
@@ -190,6 +192,7 @@ static setsuna_status run_read(sn_history *h, sqlite3_stmt *s, sn_arena *arena, 
     SN_TRY(run_u64(h, s, RUN_P50, INT64_MAX, &r->p50_ns, err));
     SN_TRY(run_u64(h, s, RUN_P99, INT64_MAX, &r->p99_ns, err));
     SN_TRY(run_text(h, s, RUN_VERDICT, RUN_TEXT_MAX, arena, &r->verdict, err));
+    SN_TRY(run_text(h, s, RUN_MACHINE, RUN_TEXT_MAX, arena, &r->machine, err));
     SN_TRY(run_u64(h, s, RUN_PARTIAL, 1, &partial, err));
     r->id = (int64_t)id;
     r->threads = (uint32_t)threads;

@@ -15,6 +15,7 @@ static void check_equal(const sn_history_run *got, const sn_history_run *want)
     assert_int_equal(got->p50_ns, want->p50_ns);
     assert_int_equal(got->p99_ns, want->p99_ns);
     assert_string_equal(got->verdict, want->verdict);
+    assert_string_equal(got->machine, want->machine);
     assert_int_equal(got->partial, want->partial);
     assert_int_equal(got->n_tags, want->n_tags);
     for (size_t i = 0; i < want->n_tags; i++)

@@ -22,6 +22,7 @@ static inline sn_history_run rig_run(uint64_t n)
                             .p50_ns = 10 * n,
                             .p99_ns = 20 * n,
                             .verdict = "certified",
+                            .machine = "a machine\n",
                             .tags = tags,
                             .n_tags = 2,
                             .result = "{\"runs\":1}",
