@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/bench_error.h"
 #include "cli/bench_lanes.h"
+#include "cli/bench_log.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/per_op.h"
@@ -39,6 +40,7 @@ static const sn_cli_option bench_options[] = {
     {"per-op", NULL, "then time every step of a model's plan, beside the least that this machine needs for it"},
     {"sort", "ORDER", "steps by plan (default), time, or gap between time and bound"},
     {"roofline", "GFLOPS,GBPS", "what the bounds are taken from, instead of measuring it"},
+    {"log", "FILE", "also write every request there: .csv as text, otherwise encoded (docs/measurement.md)"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
@@ -63,6 +65,7 @@ enum {
     BENCH_PER_OP,
     BENCH_SORT,
     BENCH_ROOFLINE,
+    BENCH_LOG,
     BENCH_JSON
 };
 
@@ -97,7 +100,8 @@ static const sn_cli_command bench_command = {
         "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
         "  setsuna bench models/silero-vad.yaml speech.wav\n"
         "  setsuna bench model.onnx --engine onnxruntime\n"
-        "  setsuna bench model.onnx --per-op --sort gap\n",
+        "  setsuna bench model.onnx --per-op --sort gap\n"
+        "  setsuna bench model.onnx --schedule poisson:200/s --log requests.csv\n",
 };
 
 enum { BENCH_RUNS_MIN = 10, BENCH_WINDOW = 5 };
@@ -116,6 +120,7 @@ typedef struct bench {
     sn_per_op_options per_op;
     sn_step_report steps;
     sn_bench_lane lane;
+    const char *log; /* NULL: none is written */
     uint64_t load_ns, first_ns, begin_ns, elapsed_ns;
     uint64_t progress_ns; /* when progress was shown */
 } bench;
@@ -300,6 +305,13 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     if (sn_interval_report_make(latency, steady, &b->intervals) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the intervals");
     r.intervals = &b->intervals;
+    if (b->lane.logs)
+        SN_TRY(
+            sn_bench_log_finish(&b->lane.log,
+                                &(sn_bench_log_facts){.begin_ns = b->begin_ns,
+                                                      .deadline_ns = b->when.text ? b->schedule.result.deadline_ns : 0,
+                                                      .warmup = b->intervals.warmup},
+                                err));
     r.schedule = b->when.text ? &b->schedule.result : NULL;
     if (b->per_op.wanted) {
         b->per_op.runs = b->lane.book.n;
@@ -309,7 +321,9 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     }
     setsuna_status status = bench_print(b, &r);
     sn_per_op_fini(&b->steps);
-    return status == SETSUNA_OK ? SETSUNA_OK : sn_fail(err, status, "standard output", "%s", strerror(errno));
+    if (status != SETSUNA_OK)
+        return sn_fail(err, status, "standard output", "%s", strerror(errno));
+    return b->log ? sn_bench_log_write(&b->lane.log, b->log, err) : SETSUNA_OK;
 }
 
 /* Before anything is loaded: what is wrong with the schedule is said at once. */
@@ -419,6 +433,10 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         return sn_per_op_parse_roofline(args->value, &b->per_op)
                    ? SN_EXIT_OK
                    : sn_cli_usage_error(&bench_command, "--roofline wants GFLOP/s,GB/s, got \"%s\"", args->value);
+    case BENCH_LOG:
+        b->log = args->value;
+        b->lane.logs = true;
+        return SN_EXIT_OK;
     default: b->json = true; return SN_EXIT_OK;
     }
 }
