@@ -1,6 +1,7 @@
 /* setsuna bench */
 #include "base/clock.h"
 #include "cli/bench_error.h"
+#include "cli/bench_keep.h"
 #include "cli/bench_lanes.h"
 #include "cli/bench_log.h"
 #include "cli/commands.h"
@@ -41,6 +42,9 @@ static const sn_cli_option bench_options[] = {
     {"sort", "ORDER", "steps by plan (default), time, or gap between time and bound"},
     {"roofline", "GFLOPS,GBPS", "what the bounds are taken from, instead of measuring it"},
     {"log", "FILE", "also write every request there: .csv as text, otherwise encoded (docs/measurement.md)"},
+    {"tag", "TEXT", "a word to find the run by in the history (repeatable)"},
+    {"db", "FILE", "the history that keeps the run, instead of the user's (setsuna history)"},
+    {"no-history", NULL, "do not keep the run"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
@@ -66,6 +70,9 @@ enum {
     BENCH_SORT,
     BENCH_ROOFLINE,
     BENCH_LOG,
+    BENCH_TAG,
+    BENCH_DB,
+    BENCH_NO_HISTORY,
     BENCH_JSON
 };
 
@@ -93,6 +100,7 @@ static const sn_cli_command bench_command = {
         "  idle:T,T,...                     the idle-gap curve: each request T after the last one's end\n"
         "  burst:N,N,...,every=T            the burst curve: N at once\n"
         "  single-stream  multi-stream[:N]  server:R  offline[:N]     MLPerf's scenarios, by its rules\n"
+        "\nEvery run is kept, with its requests, in the history (setsuna history); see --tag, --db and --no-history.\n"
         "\nExamples:\n"
         "  setsuna bench model.onnx\n"
         "  setsuna bench model.onnx --schedule poisson:200/s --deadline 20ms --duration 60s\n"
@@ -121,6 +129,8 @@ typedef struct bench {
     sn_step_report steps;
     sn_bench_lane lane;
     const char *log; /* NULL: none is written */
+    sn_bench_keep_options keep;
+    bool kept; /* as sn_bench_keep says */
     uint64_t load_ns, first_ns, begin_ns, elapsed_ns;
     uint64_t progress_ns; /* when progress was shown */
 } bench;
@@ -320,6 +330,13 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         r.per_op = &b->steps;
     }
     setsuna_status status = bench_print(b, &r);
+    b->kept =
+        sn_bench_keep(&b->keep, &(sn_bench_keep_run){.result = &r,
+                                                     .log = &b->lane.log,
+                                                     .begin_ns = b->begin_ns,
+                                                     .verdict = sn_interval_verdict_text(b->intervals.of[3].verdict),
+                                                     .partial = bench_interrupted,
+                                                     .quiet = b->json});
     sn_per_op_fini(&b->steps);
     if (status != SETSUNA_OK)
         return sn_fail(err, status, "standard output", "%s", strerror(errno));
@@ -359,6 +376,8 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
     b->lane.progress = bench_lane_progress;
     b->lane.progress_ctx = b;
     sn_bench_lane_init(&b->lane);
+    if (!b->log)
+        sn_request_log_init(&b->lane.log, NULL, SN_BENCH_KEEP_ROWS);
     struct sigaction act = {.sa_handler = bench_on_signal}, old;
     sigaction(SIGINT, &act, &old);
     status = sn_bench_lane_once(&b->lane, &opening_ns, &b->first_ns, err);
@@ -433,10 +452,14 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         return sn_per_op_parse_roofline(args->value, &b->per_op)
                    ? SN_EXIT_OK
                    : sn_cli_usage_error(&bench_command, "--roofline wants GFLOP/s,GB/s, got \"%s\"", args->value);
-    case BENCH_LOG:
-        b->log = args->value;
-        b->lane.logs = true;
-        return SN_EXIT_OK;
+    case BENCH_LOG: b->log = args->value; return SN_EXIT_OK;
+    case BENCH_TAG:
+        return sn_bench_keep_add_tag(&b->keep, args->value)
+                   ? SN_EXIT_OK
+                   : sn_cli_usage_error(&bench_command, "--tag: at most %d, of 1 to %d bytes", SN_BENCH_TAGS_MAX,
+                                        SN_HISTORY_TAG_MAX);
+    case BENCH_DB: b->keep.db = args->value; return SN_EXIT_OK;
+    case BENCH_NO_HISTORY: b->keep.off = true; return SN_EXIT_OK;
     default: b->json = true; return SN_EXIT_OK;
     }
 }
@@ -467,7 +490,12 @@ int sn_cli_bench(int argc, char **argv)
         return sn_cli_usage_error(&bench_command, "which model or pipeline?");
     if (b.when.deadline_ns && !b.when.text)
         b.when.text = "closed";
+    b.keep.argc = argc;
+    b.keep.argv = argv;
+    b.lane.logs = b.log || sn_bench_keep_wants_log(&b.keep);
     setsuna_error err = {0};
     setsuna_status status = bench_run(&b, &err);
-    return status == SETSUNA_OK ? SN_EXIT_OK : sn_cli_error(&err);
+    if (status != SETSUNA_OK)
+        return sn_cli_error(&err);
+    return b.kept ? SN_EXIT_OK : SN_EXIT_FAILED;
 }

@@ -2,6 +2,7 @@
 #ifndef SN_CLI_BENCH_KEEP_H
 #define SN_CLI_BENCH_KEEP_H
 
+#include "history/history.h"
 #include "ledger/request_log.h"
 #include "report/bench_result.h"
 

@@ -94,8 +94,10 @@ static bool history_parse_since(sn_cli_args *args, int word, uint64_t *out)
     if (strchr(args->value, '-')) {
         if (history_parse_date(args->value, out))
             return true;
-        args->exit_code = sn_cli_usage_error(&history_command, "--since: no date such as 2026-01-31 or 2026-01-31T09:00: "
-                                             "\"%s\"", args->value);
+        args->exit_code = sn_cli_usage_error(&history_command,
+                                             "--since: no date such as 2026-01-31 or 2026-01-31T09:00: "
+                                             "\"%s\"",
+                                             args->value);
         return false;
     }
     if (!sn_cli_args_duration_ns(args, word, &ago))
@@ -185,9 +187,9 @@ static setsuna_status history_list_table(sn_history *h, const history_args *a, s
     static const struct {
         const char *heading;
         sn_table_align align;
-    } columns[] = {{"run", SN_TABLE_RIGHT},      {"when", SN_TABLE_LEFT}, {"target", SN_TABLE_LEFT},
-                   {"engine", SN_TABLE_LEFT},    {"thr", SN_TABLE_RIGHT}, {"requests", SN_TABLE_RIGHT},
-                   {"p50", SN_TABLE_RIGHT},      {"p99", SN_TABLE_RIGHT}, {"verdict on p99", SN_TABLE_LEFT},
+    } columns[] = {{"run", SN_TABLE_RIGHT},   {"when", SN_TABLE_LEFT}, {"target", SN_TABLE_LEFT},
+                   {"engine", SN_TABLE_LEFT}, {"thr", SN_TABLE_RIGHT}, {"requests", SN_TABLE_RIGHT},
+                   {"p50", SN_TABLE_RIGHT},   {"p99", SN_TABLE_RIGHT}, {"verdict on p99", SN_TABLE_LEFT},
                    {"tags", SN_TABLE_LEFT}};
     sn_sink out;
     history_list l = {.table = sn_table_create(NULL)};
@@ -296,10 +298,10 @@ static const struct history_verb *history_choose(const history_args *a, const ch
     }
     if (a->n_words < v->least || a->n_words > v->most) {
         sn_cli_usage_error(&history_command, "%s wants %s", name,
-                           v->least == 2   ? "a run and a text"
-                           : v->most == 0  ? "no more words"
-                           : v->most == 1  ? "one run"
-                                           : "one run or more");
+                           v->least == 2  ? "a run and a text"
+                           : v->most == 0 ? "no more words"
+                           : v->most == 1 ? "one run"
+                                          : "one run or more");
         return NULL;
     }
     for (int i = HISTORY_TARGET; history_options[i].name; i++)

@@ -24,10 +24,9 @@ char *sn_history_when(uint64_t time_ns, char *buf)
 
 static setsuna_status show_output(setsuna_status status, setsuna_error *err)
 {
-    return status == SETSUNA_OK
-               ? SETSUNA_OK
-               : sn_fail(err, status, "standard output", "%s",
-                         status == SETSUNA_EIO ? strerror(errno) : setsuna_status_text(status));
+    return status == SETSUNA_OK ? SETSUNA_OK
+                                : sn_fail(err, status, "standard output", "%s",
+                                          status == SETSUNA_EIO ? strerror(errno) : setsuna_status_text(status));
 }
 
 /* An empty log where none was kept. */

@@ -6,9 +6,8 @@ _Static_assert(SN_REQUEST_FAULT - SN_REQUEST_QUEUE + 1 == (int)SN_WAITS, "a colu
 
 void sn_log_ledger(const sn_request_log *log, size_t i, sn_ledger *out)
 {
-    *out = (sn_ledger){.id = i,
-                       .start_ns = sn_request_log_get(log, SN_REQUEST_DUE, i),
-                       .wall_ns = sn_request_log_latency_ns(log, i)};
+    *out = (sn_ledger){
+        .id = i, .start_ns = sn_request_log_get(log, SN_REQUEST_DUE, i), .wall_ns = sn_request_log_latency_ns(log, i)};
     uint64_t explained = 0;
     for (int k = 0; k < (int)SN_STAGES; k++) {
         out->stage_ns[k] = sn_request_log_get(log, (sn_request_column)(SN_REQUEST_ACQUIRE + k), i);
