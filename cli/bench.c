@@ -44,6 +44,7 @@ static const sn_cli_option bench_options[] = {
     {"log", "FILE", "also write every request there: .csv as text, otherwise encoded (docs/measurement.md)"},
     {"tag", "TEXT", "a word to find the run by in the history (repeatable)"},
     {"db", "FILE", "the history that keeps the run, instead of the user's (setsuna history)"},
+    {"report", "FILE", "also write a page of HTML with charts of the run there (setsuna report)"},
     {"no-history", NULL, "do not keep the run"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
@@ -72,6 +73,7 @@ enum {
     BENCH_LOG,
     BENCH_TAG,
     BENCH_DB,
+    BENCH_REPORT,
     BENCH_NO_HISTORY,
     BENCH_JSON
 };
@@ -459,6 +461,7 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
                    : sn_cli_usage_error(&bench_command, "--tag: at most %d, of 1 to %d bytes", SN_BENCH_TAGS_MAX,
                                         SN_HISTORY_TAG_MAX);
     case BENCH_DB: b->keep.db = args->value; return SN_EXIT_OK;
+    case BENCH_REPORT: b->keep.report = args->value; return SN_EXIT_OK;
     case BENCH_NO_HISTORY: b->keep.off = true; return SN_EXIT_OK;
     default: b->json = true; return SN_EXIT_OK;
     }

@@ -1,6 +1,7 @@
 #include "cli/bench_keep.h"
 #include "base/status.h"
 #include "cli/common.h"
+#include "cli/report_page.h"
 #include "cli/share.h"
 #include "history/history.h"
 #include "report/passport_report.h"
@@ -85,7 +86,7 @@ static setsuna_status keep_texts_make(const sn_bench_keep_options *o, const sn_b
 }
 
 static setsuna_status keep_in_history(const sn_bench_keep_options *o, const sn_bench_keep_run *run,
-                                      const sn_history_run *kept, setsuna_error *err)
+                                      sn_history_run *kept, setsuna_error *err)
 {
     char path[SN_HISTORY_PATH_MAX], moved[SN_HISTORY_PATH_MAX] = "";
     int64_t id = 0;
@@ -94,6 +95,7 @@ static setsuna_status keep_in_history(const sn_bench_keep_options *o, const sn_b
     setsuna_status status = sn_history_keep(o->db ? o->db : path, !o->db, kept, &id, moved, err);
     if (moved[0])
         sn_cli_fail(o->db ? o->db : path, "the history is corrupt; it is now %s, and a new one was begun", moved);
+    kept->id = id;
     if (status == SETSUNA_OK && !run->quiet)
         printf("\nkept as run %lld: setsuna history show %lld\n", (long long)id, (long long)id);
     return status;
@@ -137,6 +139,11 @@ bool sn_bench_keep(const sn_bench_keep_options *o, const sn_bench_keep_run *run)
         sn_cli_error(&err);
         sn_cli_fail("history", "the run is not kept (--no-history does without)");
         done = !o->db && !o->n_tags;
+    }
+    const sn_history_run *page = &kept;
+    if (o->report && sn_report_page_write(&page, 1, SN_REPORT_ENGLISH, o->report, &err) != SETSUNA_OK) {
+        sn_cli_error(&err);
+        done = false;
     }
     keep_texts_fini(&t);
     return done;

@@ -22,7 +22,8 @@ int sn_cli_fail(const char *where, const char *fmt, ...) __attribute__((format(p
 
 /* ---- the command line ------------------------------------------------------------------------------ */
 
-/* "--name" when metavar is NULL, otherwise "--name METAVAR" or "--name=METAVAR". The list ends with name NULL. */
+/* "--name" when metavar is NULL, otherwise "--name METAVAR" or "--name=METAVAR". A name of one letter is also
+ * understood, and shown, with one dash. The list ends with name NULL. */
 typedef struct sn_cli_option {
     const char *name;
     const char *metavar;

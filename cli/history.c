@@ -6,7 +6,7 @@
 #include "cli/history_show.h"
 #include "cli/share.h"
 #include "report/human.h"
-#include "report/json.h"
+#include "report/run_json.h"
 #include "report/table.h"
 #include <errno.h>
 #include <stdio.h>
@@ -140,11 +140,12 @@ static setsuna_status history_list_row(void *ctx, const sn_history_run *r)
 {
     history_list *l = ctx;
     char when[SN_HISTORY_WHEN_MAX], p50[SN_HUMAN_MAX], p99[SN_HUMAN_MAX], n[SN_HUMAN_MAX], tags[512] = "";
+    const char *slash = strrchr(r->target, '/');
     for (size_t i = 0, at = 0; i < r->n_tags && at < sizeof tags; i++)
         at += (size_t)snprintf(tags + at, sizeof tags - at, "%s%s", i ? ", " : "", r->tags[i]);
     sn_table_cell(l->table, "%lld", (long long)r->id);
     sn_table_cell(l->table, "%s", sn_history_when(r->time_ns, when));
-    sn_table_cell(l->table, "%s", r->target);
+    sn_table_cell(l->table, "%s", slash && slash[1] ? slash + 1 : r->target);
     sn_table_cell(l->table, "%s", r->engine);
     sn_table_cell(l->table, "%u", r->threads);
     sn_table_cell(l->table, "%s", sn_human_count(n, r->n));
@@ -161,7 +162,7 @@ static setsuna_status history_list_object(void *ctx, const sn_history_run *r)
 {
     history_list *l = ctx;
     sn_json_begin_object(&l->json);
-    sn_history_write_facts(r, &l->json);
+    sn_run_write_facts(r, &l->json);
     sn_json_end_object(&l->json);
     return l->json.status;
 }

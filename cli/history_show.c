@@ -6,6 +6,7 @@
 #include "report/interval_report.h"
 #include "report/ledger_report.h"
 #include "report/log_book.h"
+#include "report/run_json.h"
 #include "report/table.h"
 #include <errno.h>
 #include <stdio.h>
@@ -120,68 +121,19 @@ setsuna_status sn_history_show(const sn_history_run *r, setsuna_error *err)
 
 /* ---- for programs ---------------------------------------------------------------------------------- */
 
-void sn_history_write_facts(const sn_history_run *r, sn_json *w)
-{
-    char when[SN_HISTORY_WHEN_MAX] = "";
-    struct tm t;
-    time_t seconds = (time_t)(r->time_ns / 1000000000u);
-    if (gmtime_r(&seconds, &t))
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &t);
-    sn_json_key(w, "id");
-    sn_json_i64(w, r->id);
-    sn_json_key_string(w, "time", when);
-    sn_json_key_u64(w, "time_ns", r->time_ns);
-    sn_json_key_string(w, "command", r->command);
-    sn_json_key_string(w, "target", r->target);
-    sn_json_key_string(w, "engine", r->engine);
-    sn_json_key_u64(w, "threads", r->threads);
-    sn_json_key_string(w, "precision", r->precision);
-    sn_json_key_u64(w, "requests", r->n);
-    sn_json_key_u64(w, "p50_ns", r->p50_ns);
-    sn_json_key_u64(w, "p99_ns", r->p99_ns);
-    sn_json_key_string(w, "verdict", r->verdict);
-    sn_json_key(w, "partial");
-    sn_json_bool(w, r->partial);
-    sn_json_key(w, "tags");
-    sn_json_begin_array_inline(w);
-    for (size_t i = 0; i < r->n_tags; i++)
-        sn_json_string(w, r->tags[i]);
-    sn_json_end_array(w);
-}
-
-static void show_write_log(const sn_request_log *log, sn_json *w)
-{
-    sn_json_begin_object(w);
-    sn_json_key_u64(w, "requests", log->n_all);
-    sn_json_key_u64(w, "rows", log->n);
-    sn_json_key(w, "columns");
-    sn_json_begin_object(w);
-    for (int c = 0; c < SN_REQUEST_COLUMNS; c++) {
-        if (!log->column[c])
-            continue;
-        sn_json_key(w, sn_request_column_name((sn_request_column)c));
-        sn_json_begin_array_inline(w);
-        for (size_t i = 0; i < log->n; i++)
-            sn_json_u64(w, log->column[c][i]);
-        sn_json_end_array(w);
-    }
-    sn_json_end_object(w);
-    sn_json_end_object(w);
-}
-
 static setsuna_status show_write_run(const sn_history_run *r, sn_json *w, setsuna_error *err)
 {
     sn_request_log log;
     SN_TRY(show_parse_log(r, &log, err));
     sn_json_begin_object(w);
-    sn_history_write_facts(r, w);
+    sn_run_write_facts(r, w);
     sn_json_key(w, "passport");
     sn_json_raw(w, r->passport);
     sn_json_key(w, "result");
     sn_json_raw(w, r->result);
     if (r->log) {
         sn_json_key(w, "log");
-        show_write_log(&log, w);
+        sn_run_write_log(&log, w);
     }
     sn_json_end_object(w);
     sn_request_log_fini(&log);

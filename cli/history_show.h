@@ -4,15 +4,11 @@
 #define SN_CLI_HISTORY_SHOW_H
 
 #include "history/history.h"
-#include "report/json.h"
 
 enum { SN_HISTORY_WHEN_MAX = 32 };
 
 /* Unix time as local time to the second, into buf of SN_HISTORY_WHEN_MAX bytes, which is returned. */
 char *sn_history_when(uint64_t time_ns, char *buf);
-
-/* The keys of a run that docs/json.md has for `history list`, into an open object. */
-void sn_history_write_facts(const sn_history_run *r, sn_json *w);
 
 /* For people: what it was, and its ledger again, made from its log. */
 setsuna_status sn_history_show(const sn_history_run *r, setsuna_error *err);
