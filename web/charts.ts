@@ -10,6 +10,14 @@ export function redrawAll(): void {
   for (const u of charts) u.redraw(false, true);
 }
 
+/** As wide as a page of paper (A4 or letter, with margins), or as the screen again. */
+export function fitPaper(paper: boolean): void {
+  for (const u of charts) {
+    const width = paper ? 660 : Math.max(280, u.root.parentElement!.clientWidth);
+    u.setSize({ width, height: u.height });
+  }
+}
+
 export interface ChartOptions {
   title: string;
   x: uPlot.Axis;

@@ -155,7 +155,7 @@ export function roofline(run: Run): HTMLElement | null {
     {
       title: t("roofline"),
       x: { values: (_u, values) => values.map((v) => (v == null ? null : +v.toPrecision(2) + "")), label: t("intensity"), space: 50 },
-      y: { values: (_u, values) => values.map((v) => (v == null ? null : metric(v, ""))), size: 72 },
+      y: { values: (_u, values) => values.map((v) => (v == null ? null : metric(v, "").replace(/\.0+ /, " "))), label: t("rate"), size: 60 },
       logX: true,
       logY: true,
       cursorX: { label: t("intensity"), value: (_u, v) => (v == null ? "–" : v.toPrecision(3)) },

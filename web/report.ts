@@ -1,5 +1,5 @@
 // A report of one or several runs, from the JSON that stands in the page.
-import { redrawAll } from "./charts";
+import { fitPaper, redrawAll } from "./charts";
 import { Page } from "./data";
 import { el } from "./dom";
 import { bands, compared, course, definitions, distribution, explained, licences, operators, passport, reproduce, stages,
@@ -35,8 +35,12 @@ function followPaper(): void {
   addEventListener("beforeprint", () => {
     before = scheme();
     setScheme("light");
+    fitPaper(true);
   });
-  addEventListener("afterprint", () => setScheme(before));
+  addEventListener("afterprint", () => {
+    setScheme(before);
+    fitPaper(false);
+  });
 }
 
 function followSystem(): void {
@@ -46,6 +50,19 @@ function followSystem(): void {
   dark.addEventListener("change", () => setScheme(dark.matches ? "dark" : "light"));
 }
 
+/** What one section cannot draw (a result of another version) does not take the others with it. */
+function drawAll(sections: (() => HTMLElement | null)[]): HTMLElement[] {
+  return sections.flatMap((draw) => {
+    try {
+      const section = draw();
+      return section ? [section] : [];
+    } catch (problem) {
+      console.error(problem);
+      return [];
+    }
+  });
+}
+
 function main(): void {
   const page = JSON.parse(document.getElementById("data")!.textContent!) as Page;
   const runs = page.runs;
@@ -53,8 +70,20 @@ function main(): void {
   document.documentElement.lang = page.lang;
   followSystem();
   followPaper();
-  const sections = [summary(runs), compared(page), distribution(runs), course(runs), stages(runs), bands(runs), worst(runs),
-    operators(runs), definitions(runs), passport(runs), explained(), reproduce(runs)].filter((s) => s) as HTMLElement[];
+  const sections = drawAll([
+    () => summary(runs),
+    () => compared(page),
+    () => distribution(runs),
+    () => course(runs),
+    () => stages(runs),
+    () => bands(runs),
+    () => worst(runs),
+    () => operators(runs),
+    () => definitions(runs),
+    () => passport(runs),
+    () => explained(),
+    () => reproduce(runs),
+  ]);
   const contents = el("nav", { "aria-label": t("title") },
     ...sections.map((s) => el("a", { href: "#" + s.id }, s.querySelector("h2")!.textContent)));
   const print = el("button", { type: "button" }, t("print"));

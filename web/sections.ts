@@ -232,8 +232,8 @@ function evidence(slow: Slow, log: Log): string {
     .filter(([, ns]) => ns > slow.ns / 100)
     .sort((x, y) => y[1] - x[1])
     .map(([name, ns]) => `${name} ${duration(ns, 3)}` + (ns <= slow.ns ? ` (${share(ns / slow.ns)})` : ""));
-  if (slow.switches > 0) said.push(`${slow.switches} ${t("switches")}`);
-  if (slow.faults > 0) said.push(`${slow.faults} ${t("faults")}`);
+  if (slow.switches > 0) said.push(`${t("switches")}: ${slow.switches}`);
+  if (slow.faults > 0) said.push(`${t("faults")}: ${slow.faults}`);
   for (const [bit, key] of [[1, "late"], [4, "errors"], [8, "warmup"]] as const) {
     if (slow.flags & bit) said.push(t(key));
   }
@@ -280,7 +280,7 @@ export function operators(runs: Run[]): Section {
       const steps = [...all].sort((a, b) => b.p50_ns - a.p50_ns).slice(0, most);
       const rows = steps.map((s) => [`${s.op} ${s.name}`, s.kernel, duration(s.p50_ns), share(s.share),
         s.bound_ns > 0 ? `${duration(s.bound_ns)} (${s.bound})` : "–", s.ratio > 0 ? s.ratio.toFixed(2) : "–",
-        s.flops_per_s > 0 ? metric(s.flops_per_s, "FLOP/s") : "–"]);
+        s.flops_per_s > 0 ? metric(s.flops_per_s, "") : "–"]);
       return el("div", { class: "of-run" }, drawn.length > 1 && el("h3", {}, runName(run)), roofline(run),
         table([t("step"), t("kernel"), t("time"), t("share"), t("bound"), t("ratio"), t("rate")], rows,
           [2, 3, 4, 5, 6], t("operators")),

@@ -11,7 +11,8 @@
 static const char *const history_steps[] = {
     "CREATE TABLE run (id INTEGER PRIMARY KEY AUTOINCREMENT, time_ns INTEGER NOT NULL, command TEXT NOT NULL,"
     " target TEXT NOT NULL, engine TEXT NOT NULL, threads INTEGER NOT NULL, precision TEXT NOT NULL,"
-    " n INTEGER NOT NULL, p50_ns INTEGER NOT NULL, p99_ns INTEGER NOT NULL, verdict TEXT NOT NULL, machine TEXT NOT NULL,"
+    " n INTEGER NOT NULL, p50_ns INTEGER NOT NULL, p99_ns INTEGER NOT NULL, verdict TEXT NOT NULL,"
+    " machine TEXT NOT NULL,"
     " partial INTEGER NOT NULL, result TEXT NOT NULL, passport TEXT NOT NULL, log BLOB) STRICT;"
     "CREATE TABLE tag (run INTEGER NOT NULL REFERENCES run ON DELETE CASCADE, text TEXT NOT NULL,"
     " PRIMARY KEY (run, text)) STRICT, WITHOUT ROWID;"

@@ -64,7 +64,8 @@ setsuna_status sn_history_add(sn_history *h, const sn_history_run *run, int64_t 
 /* "12", "last", "last-1" (the one before). Returns OK; EINVAL (none of these); ENOTFOUND. */
 setsuna_status sn_history_find(sn_history *h, const char *name, int64_t *id_out, setsuna_error *err);
 
-/* The whole run; Owns: the caller frees it with sn_history_run_destroy. result and passport are well-formed JSON.
+/* The whole run; Owns: the caller frees it with sn_history_run_destroy. result and passport are well-formed JSON
+ * objects.
  * Returns OK; ENOTFOUND. */
 setsuna_status sn_history_load(sn_history *h, int64_t id, sn_history_run **out, setsuna_error *err);
 void sn_history_run_destroy(sn_history_run *run); /* NULL is fine */

@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* The columns of a run but the large ones, in the order of run_read. */
-#define RUN_COLUMNS "id, time_ns, command, target, engine, threads, precision, n, p50_ns, p99_ns, verdict, machine, partial"
+#define RUN_COLUMNS                                                                                                    \
+    "id, time_ns, command, target, engine, threads, precision, n, p50_ns, p99_ns, verdict, machine, partial"
 enum {
     RUN_ID,
     RUN_TIME,
@@ -200,7 +201,8 @@ static setsuna_status run_read(sn_history *h, sqlite3_stmt *s, sn_arena *arena, 
     return run_tags(h, arena, r, err);
 }
 
-/* The large columns. SQLite has looked whether the texts are JSON: the two columns behind the log. */
+/* The large columns. SQLite has looked whether the texts are JSON objects: the two columns behind the
+ * log. */
 static setsuna_status run_read_whole(sn_history *h, sqlite3_stmt *s, sn_arena *arena, sn_history_run *r,
                                      setsuna_error *err)
 {
@@ -208,7 +210,7 @@ static setsuna_status run_read_whole(sn_history *h, sqlite3_stmt *s, sn_arena *a
     SN_TRY(run_text(h, s, RUN_RESULT, SN_HISTORY_JSON_MAX, arena, &r->result, err));
     SN_TRY(run_text(h, s, RUN_PASSPORT, SN_HISTORY_JSON_MAX, arena, &r->passport, err));
     if (sqlite3_column_int(s, RUN_LOG + 1) != 1 || sqlite3_column_int(s, RUN_LOG + 2) != 1)
-        return sn_fail(err, SETSUNA_EINPUT, h->path, "run %lld has a result that is no JSON", (long long)r->id);
+        return sn_fail(err, SETSUNA_EINPUT, h->path, "run %lld has a result that is no JSON object", (long long)r->id);
     int type = sqlite3_column_type(s, RUN_LOG);
     if (type == SQLITE_NULL)
         return SETSUNA_OK;
@@ -235,12 +237,13 @@ setsuna_status sn_history_load(sn_history *h, int64_t id, sn_history_run **out, 
     sqlite3_stmt *s;
     sn_arena *arena = sn_arena_create(sn_allocator_default());
     run_owned *owned = arena ? sn_arena_alloc(arena, sizeof *owned) : NULL;
-    setsuna_status status =
-        owned ? sn_history_prepare(h,
-                                   "SELECT " RUN_COLUMNS ", result, passport, log, json_valid(result),"
-                                   " json_valid(passport) FROM run WHERE id = ?",
-                                   &s, err)
-              : sn_history_fail(h, SQLITE_NOMEM, err);
+    setsuna_status status = owned ? sn_history_prepare(h,
+                                                       "SELECT " RUN_COLUMNS ", result, passport, log,"
+                                                       " iif(json_valid(result), json_type(result) = 'object', 0),"
+                                                       " iif(json_valid(passport), json_type(passport) = 'object', 0)"
+                                                       " FROM run WHERE id = ?",
+                                                       &s, err)
+                                  : sn_history_fail(h, SQLITE_NOMEM, err);
     if (status != SETSUNA_OK) {
         sn_arena_destroy(arena);
         return status;

@@ -2,7 +2,7 @@
  * for saying what another tool would have printed.
  *
  * With samples v[0] <= ... <= v[n - 1] and 0 <= q <= 1; indices are cut to 0..n - 1. Of 1..100, p99 is 99, 100, 99.01,
- * 99, 99, 99, 99 in the order below.
+ * 99, 100, 99, 99 in the order below.
  */
 #ifndef SN_STATS_QUANTILE_METHOD_H
 #define SN_STATS_QUANTILE_METHOD_H

@@ -270,6 +270,7 @@ static void test_hostile_values(void **state)
         "UPDATE run SET partial = 2",
         "UPDATE run SET result = '{'",
         "UPDATE run SET passport = ''",
+        "UPDATE run SET passport = '[]'",
         "UPDATE run SET result = '{\"a\":1}' || char(0) || 'x'",
         "UPDATE run SET target = 'a' || char(0) || 'b'",
         "UPDATE tag SET text = hex(zeroblob(150))",
@@ -278,7 +279,7 @@ static void test_hostile_values(void **state)
         sn_history_run *run = NULL;
         unlink("history.db");
         rig_add("history.db", 1, 1);
-        sql("history.db", i == 7 ? "DELETE FROM tag WHERE text = 'v1'" : "SELECT 1");
+        sql("history.db", strstr(changes[i], "UPDATE tag") ? "DELETE FROM tag WHERE text = 'v1'" : "SELECT 1");
         sql("history.db", changes[i]);
         sn_history *h = rig_open("history.db", SN_HISTORY_READ);
         assert_int_equal(sn_history_load(h, 1, &run, NULL), SETSUNA_EINPUT);
