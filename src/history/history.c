@@ -98,7 +98,7 @@ static setsuna_status history_number(sn_history *h, const char *sql, int64_t *ou
  * tables of somebody else is refused before anything is written. */
 static setsuna_status history_version(sn_history *h, int64_t *version_out, setsuna_error *err)
 {
-    int64_t application, version, n_tables;
+    int64_t application = 0, version = 0, n_tables = 0;
     SN_TRY(history_number(h, "PRAGMA application_id", &application, err));
     SN_TRY(history_number(h, "PRAGMA user_version", &version, err));
     SN_TRY(history_number(h, "SELECT count(*) FROM sqlite_schema", &n_tables, err));
@@ -116,7 +116,7 @@ static setsuna_status history_version(sn_history *h, int64_t *version_out, setsu
 /* Under the write lock, since another process may be doing the same. */
 static setsuna_status history_migrate(sn_history *h, setsuna_error *err)
 {
-    int64_t version;
+    int64_t version = 0;
     char set[96];
     SN_TRY(sn_history_execute(h, "BEGIN IMMEDIATE", err));
     setsuna_status status = history_version(h, &version, err);
@@ -196,7 +196,7 @@ static setsuna_status history_connect(sn_history *h, const char *path, int flags
 static setsuna_status history_open_read(sn_history *h, setsuna_error *err)
 {
     char uri[3 * SN_HISTORY_PATH_MAX + 64];
-    int64_t version;
+    int64_t version = 0;
     if (access(h->path, F_OK) != 0)
         return sn_fail(err, SETSUNA_ENOTFOUND, h->path, "no history there");
     if (access(h->path, R_OK) != 0)
@@ -230,7 +230,7 @@ static setsuna_status history_make_folders(const char *path, setsuna_error *err)
 
 static setsuna_status history_open_write(sn_history *h, setsuna_error *err)
 {
-    int64_t version;
+    int64_t version = 0;
     SN_TRY(history_make_folders(h->path, err));
     history_lock_folder(h);
     SN_TRY(history_connect(h, h->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &version, err));
