@@ -47,9 +47,10 @@ static float gemm_element(const sn_gemm_panel *p, int64_t i, int64_t j)
     return p->alpha * x;
 }
 
-void sn_gemm_bf16_pack_ref(const sn_gemm_panel *p, uint32_t *out)
+void sn_gemm_bf16_pack_ref(const sn_gemm_panel *p, void *out)
 {
-    for (int64_t i = 0; i < p->k; i += 2, out += p->nr)
+    uint32_t *to = out;
+    for (int64_t i = 0; i < p->k; i += 2, to += p->nr)
         for (int32_t j = 0; j < p->nr; j++)
-            out[j] = j < p->n ? sn_bf16_pair(gemm_element(p, i, j), gemm_element(p, i + 1, j)) : 0;
+            to[j] = j < p->n ? sn_bf16_pair(gemm_element(p, i, j), gemm_element(p, i + 1, j)) : 0;
 }
