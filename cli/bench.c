@@ -440,16 +440,14 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         r.per_op = &b->steps;
     }
     setsuna_status status = bench_print(b, &r);
-    b->kept =
-        sn_bench_keep(&b->keep, &(sn_bench_keep_run){.result = &r,
-                                                     .log = &b->lane.log,
-                                                     .begin_ns = b->begin_ns,
-                                                     .verdict =
-                                                         b->slo.text
-                                                             ? sn_objective_verdict_text(b->slo.result.verdict)
-                                                             : sn_interval_verdict_text(b->intervals.of[3].verdict),
-                                                     .partial = bench_interrupted,
-                                                     .quiet = b->json});
+    b->kept = sn_bench_keep(
+        &b->keep, &(sn_bench_keep_run){.result = &r,
+                                       .log = &b->lane.log,
+                                       .begin_ns = b->begin_ns,
+                                       .verdict = b->slo.text ? sn_objective_verdict_text(b->slo.result.verdict)
+                                                              : sn_interval_verdict_text(b->intervals.of[3].verdict),
+                                       .partial = bench_interrupted,
+                                       .quiet = b->json});
     sn_per_op_fini(&b->steps);
     if (status != SETSUNA_OK)
         return sn_fail(err, status, "standard output", "%s", strerror(errno));
