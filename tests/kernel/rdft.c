@@ -43,8 +43,10 @@ static rdft_case rdft_open(parity *t, const sn_rdft_table *table, int32_t n)
 
 static void rdft_close(parity *t, rdft_case *c, const char *level, const char *text)
 {
-    bool ok = parity_floats_done(&c->window) & parity_floats_done(&c->x) & parity_floats_done(&c->re) &
-              parity_floats_done(&c->im);
+    parity_floats *all[] = {&c->window, &c->x, &c->re, &c->im};
+    bool ok = true;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        ok = parity_floats_done(all[i]) && ok;
     parity_require(t, ok, level, text, "wrote out of bounds");
     free(c->table);
     free(c->scratch);
