@@ -34,7 +34,7 @@ typedef enum sn_conv_act {
     SN_CONV_CLAMP,       /* min(max(v, alpha), beta): none (-inf, inf), ReLU (0, inf), Clip; NaN stays. exact */
     SN_CONV_HARDSWISH,   /* v * min(max(alpha v + beta, 0), 1); ONNX HardSwish is alpha 1/6, beta 1/2 */
     SN_CONV_HARDSIGMOID, /* min(max(alpha v + beta, 0), 1) */
-    SN_CONV_LEAKY,       /* v < 0 ? alpha v : v */
+    SN_CONV_LEAKY,       /* max(v < 0 ? alpha v : v, beta); LeakyRelu has beta -inf */
     SN_CONV_SIGMOID,     /* 1 / (1 + exp(-v)), relative error below 8 u where v > -87 */
     SN_CONV_SWISH,       /* v / (1 + exp(-alpha v)), likewise */
     SN_CONV_TANH,        /* absolute error below 4 u */

@@ -192,7 +192,8 @@ static double conv_wino_cycles(const sn_conv *cv, int64_t n, bool weights_stay)
     double in = square ? 130 : 20, out = square ? 110 : 20;
     double transforms = (double)n * (in * (double)in_blocks + out * (double)cv->out_blocks);
     double weights = 4.0 * n_product * (double)s->ic * (double)(cv->out_blocks * cv->limits.block);
-    double bytes_per_cycle = weights_stay ? 32 : 9; /* from the second level, or from memory */
+    /* From the second level, or from memory. Those of a line are twice what a direct sum has to bring as well. */
+    double bytes_per_cycle = weights_stay ? 32 : square ? 9 : 18;
     return fmax(products, weights / bytes_per_cycle) + transforms;
 }
 

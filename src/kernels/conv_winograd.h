@@ -11,7 +11,7 @@
  * Numerics: |err| <= (C + 24) u |A'| [ sum |G| |g| |G'| o |B'| |d| |B| ] |A| for C input channels, the roundings of
  * all transforms and of the bias included: about ten times the error of a direct sum. docs/design/0009-winograd.md
  * derives it.
- * F(4, 3) has each transform once: |err| <= (C + 16) u |A'| [ sum |G| |g| o |B'| |d| ], about three times the error of
+ * F(4, 3) has each transform once: |err| <= (C + 16) u |A'| [ sum |G| |g| o |B'| |d| ], two to three times the error of
  * a direct sum.
  *
  * Source: Lavin and Gray 2016, sec. 4; interpolation points 0, 1, -1, 2, -2, infinity.

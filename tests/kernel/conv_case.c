@@ -25,7 +25,7 @@ static double conv_act(const sn_conv_spec *s, double v)
     switch (s->act) {
     case SN_CONV_HARDSWISH: return v * fmin(fmax(alpha * v + beta, 0), 1);
     case SN_CONV_HARDSIGMOID: return fmin(fmax(alpha * v + beta, 0), 1);
-    case SN_CONV_LEAKY: return v < 0 ? alpha * v : v;
+    case SN_CONV_LEAKY: return fmax(v < 0 ? alpha * v : v, beta);
     case SN_CONV_SIGMOID: return 1 / (1 + exp(-v));
     case SN_CONV_SWISH: return v / (1 + exp(-alpha * v));
     case SN_CONV_TANH: return tanh(v);
@@ -270,7 +270,9 @@ conv_case conv_case_random(parity *t)
                : s->act == SN_CONV_LEAKY ? 0.1f
                : s->act == SN_CONV_SWISH ? (parity_random(t) % 2 ? 1 : 1.5f)
                                          : 1.0f / 6;
-    s->beta = s->act == SN_CONV_CLAMP ? (parity_random(t) % 2 ? INFINITY : 1) : 0.5f;
+    s->beta = s->act == SN_CONV_CLAMP   ? (parity_random(t) % 2 ? INFINITY : 1)
+              : s->act == SN_CONV_LEAKY ? (parity_random(t) % 2 ? -INFINITY : -0.2f)
+                                        : 0.5f;
     s->scale = parity_random(t) % 3 ? 1 : parity_noise(t), s->shift = parity_random(t) % 3 ? 0 : parity_noise(t);
     s->residual_last = c.residual && parity_random(t) % 2;
     return c;
