@@ -141,6 +141,12 @@ static inline sn_f32x8 sn_reverse_neon(sn_f32x8 v)
     return (sn_f32x8){sn_reverse4_neon(v.hi), sn_reverse4_neon(v.lo)};
 }
 
+/* x moved into [-bound, bound]; NaN becomes some number there, or stays. */
+static inline sn_f32x8 sn_within_neon(sn_f32x8 x, float bound)
+{
+    return sn_max_neon(sn_set_neon(-bound), sn_min_neon(sn_set_neon(bound), x));
+}
+
 /* Over all lanes; the greatest and least of lanes without NaN. */
 static inline float sn_lane_sum_neon(sn_f32x8 v)
 {
