@@ -290,7 +290,7 @@ static setsuna_status plan_make(sn_module *m, const setsuna_tensor *inputs, sn_p
     sn_build b = {.env = env, .err = err};
     b.arena = sn_arena_create(env->allocator);
     b.scratch = sn_arena_create(env->allocator);
-    b.folding = sn_pack_store_create(env->allocator);
+    b.folding = sn_pack_store_create(env->allocator, 0);
     b.ctx = sn_alloc_zero(env->allocator, sizeof *b.ctx);
     sn_plan *plan = b.arena ? sn_arena_alloc(b.arena, sizeof *plan) : NULL;
     setsuna_status status = SETSUNA_ENOMEM;
