@@ -85,6 +85,7 @@ static setsuna_status native_open_into(native_model *m, const char *path, const 
                            .n_threads = o->n_threads,
                            .no_winograd = o->no_winograd,
                            .memory_limit_bytes = o->memory_limit_bytes,
+                           .plan_limit = o->plan_limit,
                            .bind_control = sn_control_bind,
                            .release_control = sn_control_release};
     size_t weights = m->file.size;

@@ -4,9 +4,6 @@
 #include "base/status.h"
 #include <string.h>
 
-/* Frames kept per position in the chain of segments; the least recently used goes first. */
-enum { EXEC_FRAMES_MAX = 64 };
-
 setsuna_status sn_exec_create(sn_plan_env *env, sn_module *module, sn_pool *pool, sn_exec **out)
 {
     sn_exec *e = sn_alloc_zero(env->allocator, sizeof *e);
@@ -194,15 +191,24 @@ static setsuna_status frame_create(sn_exec *e, exec_level *l, sn_plan *plan, exe
     return SETSUNA_OK;
 }
 
-static void level_drop_oldest(sn_exec *e, exec_level *l)
+/* Frames beyond the limit, of which the first is the one used last, and those of plans that the module let go of. */
+static void level_trim(sn_exec *e, exec_level *l)
 {
-    exec_frame **last = &l->frames;
-    while (*last && (*last)->next)
-        last = &(*last)->next;
-    exec_level one = {.frames = *last};
-    *last = NULL;
-    l->n_frames--;
-    level_fini(e, &one);
+    uint32_t limit = sn_plan_limit(e->env), kept = 0;
+    exec_level gone = {0};
+    for (exec_frame **at = &l->frames; *at;) {
+        exec_frame *f = *at;
+        if (++kept < limit && !atomic_load(&f->plan->evicted)) {
+            at = &f->next;
+            continue;
+        }
+        kept--;
+        *at = f->next;
+        f->next = gone.frames;
+        gone.frames = f;
+        l->n_frames--;
+    }
+    level_fini(e, &gone);
 }
 
 setsuna_status sn_level_frame(sn_exec *e, exec_level *l, const setsuna_tensor *inputs, exec_frame **out,
@@ -215,6 +221,7 @@ setsuna_status sn_level_frame(sn_exec *e, exec_level *l, const setsuna_tensor *i
         *at = f->next;
         f->next = l->frames; /* moved to the front */
         l->frames = f;
+        sn_plan_touch(f->plan);
         *out = f;
         return SETSUNA_OK;
     }
@@ -222,8 +229,7 @@ setsuna_status sn_level_frame(sn_exec *e, exec_level *l, const setsuna_tensor *i
     SN_TRY(sn_module_plan(l->module, inputs, &plan, err));
     exec_frame *f = NULL;
     SN_TRY(frame_create(e, l, plan, &f, err));
-    if (l->n_frames >= EXEC_FRAMES_MAX)
-        level_drop_oldest(e, l);
+    level_trim(e, l);
     f->next = l->frames;
     l->frames = f;
     l->n_frames++;
