@@ -43,6 +43,7 @@ static const sn_cli_option bench_options[] = {
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
+    {"plan-limit", "N", "combinations of input shapes that stay planned (default 64)"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"probe", NULL, "also read run-queue wait, faults and switches of every prediction or frame (about 2 us each)"},
@@ -76,6 +77,7 @@ enum {
     BENCH_PRECISION,
     BENCH_NO_WINOGRAD,
     BENCH_PLAN_CACHE,
+    BENCH_PLAN_LIMIT,
     BENCH_ENGINE,
     BENCH_ORT,
     BENCH_PROBE,
@@ -586,6 +588,11 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         return SN_EXIT_OK;
     case BENCH_NO_WINOGRAD: m->no_winograd = true; return SN_EXIT_OK;
     case BENCH_PLAN_CACHE: m->plan_cache = args->value; return SN_EXIT_OK;
+    case BENCH_PLAN_LIMIT:
+        if (!sn_cli_args_u64(args, word, 1, 1000000, &n))
+            return args->exit_code;
+        m->plan_limit = (uint32_t)n;
+        return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
     case BENCH_PROBE: b->lane.probes = true; return SN_EXIT_OK;

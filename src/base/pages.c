@@ -11,13 +11,21 @@ static void *pages_map(size_t size_bytes, int flags)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* What size_bytes takes: huge pages, and small ones for a rest of less than a quarter of one. */
+static bool pages_size(size_t size_bytes, size_t *mapped_out)
+{
+    size_t rest = size_bytes % PAGE_HUGE_BYTES;
+    return sn_align_size(size_bytes, rest >= PAGE_HUGE_BYTES / 4 ? PAGE_HUGE_BYTES : PAGE_BYTES, mapped_out);
+}
+
 void *sn_pages_alloc(size_t size_bytes)
 {
-    size_t mapped, whole;
-    if (size_bytes < 2 * PAGE_HUGE_BYTES)
-        return pages_map(size_bytes, 0);
-    size_t spare = PAGE_HUGE_BYTES - PAGE_BYTES;
-    if (!sn_align_size(size_bytes, PAGE_BYTES, &mapped) || !sn_add_size(mapped, spare, &whole))
+    size_t mapped, whole, spare = PAGE_HUGE_BYTES - PAGE_BYTES;
+    if (!pages_size(size_bytes, &mapped))
+        return NULL;
+    if (mapped < PAGE_HUGE_BYTES)
+        return pages_map(mapped, 0);
+    if (!sn_add_size(mapped, spare, &whole))
         return NULL;
     char *p = pages_map(whole, 0);
     if (!p)
@@ -50,6 +58,13 @@ void *sn_pages_map(int fd, size_t size_bytes)
 }
 
 void sn_pages_free(void *p, size_t size_bytes)
+{
+    size_t mapped;
+    if (p && pages_size(size_bytes, &mapped))
+        munmap(p, mapped);
+}
+
+void sn_pages_unmap(void *p, size_t size_bytes)
 {
     if (p)
         munmap(p, size_bytes);

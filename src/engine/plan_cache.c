@@ -144,7 +144,7 @@ static setsuna_status cache_read(sn_plan_cache *c, setsuna_error *err)
         return sn_fail(err, SETSUNA_EIO, NULL, "it cannot be mapped");
     setsuna_status status = cache_adopt(c, map, size, err);
     if (status != SETSUNA_OK)
-        sn_pages_free(map, size);
+        sn_pages_unmap(map, size);
     return status;
 }
 

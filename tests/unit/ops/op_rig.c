@@ -20,7 +20,7 @@ void op_rig_open(op_rig *r, const char *op, int opset)
     r->arena = sn_arena_create(sn_allocator_default());
     r->graph = sn_graph_create(r->arena, "rig");
     r->ctx = calloc(1, sizeof *r->ctx);
-    r->store = sn_pack_store_create(sn_allocator_default());
+    r->store = sn_pack_store_create(sn_allocator_default(), 0);
     bool ours = strncmp(op, "setsuna.", 8) == 0;
     r->node = sn_graph_add_node(r->graph, ours ? "setsuna" : "", ours ? op + 8 : op, opset, "rig", NULL, 0, NULL, 0);
     assert_non_null(r->ctx);

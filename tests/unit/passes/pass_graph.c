@@ -13,7 +13,7 @@ void pass_graph_open(pass_graph *t, int32_t opset)
     t->g = sn_graph_create(t->arena, "test");
     t->opset = opset;
     t->cpu = sn_cpu_detect();
-    t->store = sn_pack_store_create(sn_allocator_default());
+    t->store = sn_pack_store_create(sn_allocator_default(), 0);
     assert_non_null(t->g);
     assert_non_null(t->store);
 }
