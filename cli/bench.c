@@ -1,12 +1,16 @@
 /* setsuna bench */
 #include "base/clock.h"
+#include "base/scan.h"
 #include "cli/bench_error.h"
 #include "cli/bench_keep.h"
 #include "cli/bench_lanes.h"
 #include "cli/bench_log.h"
+#include "cli/bench_search.h"
+#include "cli/bench_slo.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/per_op.h"
+#include "ledger/energy.h"
 #include "ledger/passport.h"
 #include "report/histogram_text.h"
 #include "report/human.h"
@@ -30,6 +34,10 @@ static const sn_cli_option bench_options[] = {
     {"schedule", "SPEC", "when requests are due: poisson:200/s, constant:30/s, frames:30/s, closed:4, trace:FILE..."},
     {"seed", "N", "of a random schedule (default 1)"},
     {"deadline", "TIME", "count requests that end later than this after they were due: 33.3ms"},
+    {"slo", "TERMS", "say whether an objective is met: p99=33ms,p50=10ms,goodput=100/s,error=0.1%, or a preset"},
+    {"search", NULL, "with --slo: look for the largest rate of requests that meets it"},
+    {"price", "P", "of the machine for an hour, in any currency: what predictions cost"},
+    {"watts", "W", "that the machine draws, where the kernel does not tell (RAPL): energy of a prediction"},
     {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
     {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
@@ -59,6 +67,10 @@ enum {
     BENCH_SCHEDULE,
     BENCH_SEED,
     BENCH_DEADLINE,
+    BENCH_SLO,
+    BENCH_SEARCH,
+    BENCH_PRICE,
+    BENCH_WATTS,
     BENCH_WARMUP,
     BENCH_CPU,
     BENCH_PRECISION,
@@ -103,8 +115,20 @@ static const sn_cli_command bench_command = {
         "  burst:N,N,...,every=T            the burst curve: N at once\n"
         "  single-stream  multi-stream[:N]  server:R  offline[:N]     MLPerf's scenarios, by its rules\n"
         "\nEvery run is kept, with its requests, in the history (setsuna history); see --tag, --db and --no-history.\n"
+        "\nWith --slo the exit code is the verdict: 0 met, 1 missed (or the job failed), 2 undecided (or the command "
+        "line is\n"
+        "wrong). What was never answered counts against every term. Unless --runs or --duration say how much to "
+        "measure,\n"
+        "the run goes on until there is a verdict, for at most a minute. Presets (--slo help): video-30fps,\n"
+        "video-60fps, vehicle, conversation, translation, fraud, industrial.\n"
+        "\n--search measures rate after rate, each until there is a verdict or for --duration (default 20s), and tells "
+        "between\n"
+        "which two rates the largest one lies that meets the objective. All else that is printed is of that rate.\n"
         "\nExamples:\n"
         "  setsuna bench model.onnx\n"
+        "  setsuna bench model.onnx --slo video-30fps\n"
+        "  setsuna bench model.onnx --schedule poisson:200/s --slo p99=20ms,error=0.1%\n"
+        "  setsuna bench model.onnx --slo p99=20ms --search --price 0.34\n"
         "  setsuna bench model.onnx --schedule poisson:200/s --deadline 20ms --duration 60s\n"
         "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
         "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
@@ -117,6 +141,8 @@ static const sn_cli_command bench_command = {
 enum { BENCH_RUNS_MIN = 10, BENCH_WINDOW = 5 };
 #define BENCH_DURATION_DEFAULT_NS UINT64_C(3000000000)
 #define BENCH_DURATION_ENDLESS_NS (UINT64_C(1) << 60)
+#define BENCH_SEARCH_EACH_NS UINT64_C(20000000000)
+#define BENCH_SLO_MAX_NS UINT64_C(60000000000)
 #define BENCH_WARMUP_MAX_NS UINT64_C(1000000000)
 
 typedef struct bench {
@@ -126,6 +152,10 @@ typedef struct bench {
     bool warmup_auto, duration_given, json;
     sn_bench_schedule_options when;
     sn_bench_schedule schedule; /* where when.text is set */
+    sn_bench_slo slo;
+    bool searches;
+    sn_bench_search search; /* where it does */
+    sn_cost_report cost;
     sn_interval_report intervals;
     sn_per_op_options per_op;
     sn_step_report steps;
@@ -190,29 +220,82 @@ static void bench_lane_progress(void *ctx, uint64_t done, uint64_t now_ns)
     bench_progress(b, done, now_ns);
 }
 
+/* A second of the measurement has this many requests; opening a stream's files is left out. */
+static double bench_throughput(const bench *b)
+{
+    const sn_samples *opening = &b->lane.openings.series[SN_BOOK_WALL];
+    double ns = (double)b->elapsed_ns;
+    for (size_t i = 0; i < opening->n_log; i++)
+        ns -= (double)opening->log[i];
+    return (double)b->lane.book.n * 1e9 / (ns > 1 ? ns : 1);
+}
+
+/* What the objective is about. */
+static sn_objective_run bench_judged(const bench *b)
+{
+    sn_objective_run run;
+    if (b->when.text)
+        sn_bench_schedule_judged(&b->schedule, &run);
+    else
+        run = (sn_objective_run){.latency = &b->lane.book.series[SN_BOOK_WALL], .rate_per_s = bench_throughput(b)};
+    return run;
+}
+
+static uint64_t bench_extend_schedule(void *ctx, const sn_bench_schedule *s)
+{
+    bench *b = ctx;
+    sn_objective_run run = bench_judged(b);
+    return sn_bench_slo_look(&b->slo, &run, s->length_ns);
+}
+
+/* The time is over: whether it goes on. Looking is not in b->elapsed_ns. */
+static bool bench_extends(bench *b)
+{
+    sn_objective_run run = bench_judged(b);
+    uint64_t more = sn_bench_slo_look(&b->slo, &run, b->elapsed_ns);
+    b->duration_ns = b->elapsed_ns + more;
+    return more > 0;
+}
+
 /* bench_measure without a schedule: one after the other. */
 static setsuna_status bench_measure_in_turn(bench *b, setsuna_error *err)
 {
     sn_bench_lane_open_probe(&b->lane);
     setsuna_status status = SETSUNA_OK;
+    uint64_t paused = 0;
     b->begin_ns = sn_now_ns();
     for (uint64_t i = 0; status == SETSUNA_OK && !bench_interrupted; i++) {
-        b->elapsed_ns = sn_now_ns() - b->begin_ns;
-        if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN)
-            break;
+        b->elapsed_ns = sn_now_ns() - b->begin_ns - paused;
+        if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN) {
+            if (!bench_extends(b))
+                break;
+            paused = sn_now_ns() - b->begin_ns - b->elapsed_ns;
+        }
         status = sn_bench_lane_request(&b->lane, i, err);
         bench_progress(b, i, sn_now_ns());
     }
-    b->elapsed_ns = sn_now_ns() - b->begin_ns;
+    b->elapsed_ns = sn_now_ns() - b->begin_ns - paused;
     sn_bench_lane_close_probe(&b->lane);
     return status;
+}
+
+/* The largest rate's run, as if it had been asked for. */
+static setsuna_status bench_measure_search(bench *b, setsuna_error *err)
+{
+    b->search = (sn_bench_search){.lane = &b->lane, .schedule = &b->schedule, .slo = &b->slo, .options = b->when};
+    b->lane.progress = NULL;
+    SN_TRY(sn_bench_search_run(&b->search, err));
+    b->when.text = b->search.text;
+    b->begin_ns = b->schedule.begin_ns;
+    b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns - b->schedule.paused_ns;
+    return SETSUNA_OK;
 }
 
 static setsuna_status bench_measure_schedule(bench *b, setsuna_error *err)
 {
     setsuna_status status = sn_bench_lanes_measure(&b->lane, &b->schedule, err);
     b->begin_ns = b->schedule.begin_ns;
-    b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns;
+    b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns - b->schedule.paused_ns;
     return status;
 }
 
@@ -220,7 +303,19 @@ static setsuna_status bench_measure(bench *b, setsuna_error *err)
 {
     sn_bench_lane_rewind(&b->lane);
     b->progress_ns = sn_now_ns();
-    setsuna_status status = b->when.text ? bench_measure_schedule(b, err) : bench_measure_in_turn(b, err);
+    sn_energy before, after;
+    sn_energy_read(SN_ENERGY_ROOT, &before);
+    uint64_t begin = sn_now_ns();
+    setsuna_status status = b->searches    ? bench_measure_search(b, err)
+                            : b->when.text ? bench_measure_schedule(b, err)
+                                           : bench_measure_in_turn(b, err);
+    double seconds = b->searches ? b->search.seconds : (double)(sn_now_ns() - begin) * 1e-9;
+    sn_energy_read(SN_ENERGY_ROOT, &after);
+    double joules = b->searches ? b->search.joules : sn_energy_joules(&before, &after);
+    if (joules > 0) {
+        b->cost.watts = joules / seconds;
+        b->cost.watts_declared = false;
+    }
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K");
     if (status == SETSUNA_OK && b->lane.book.n == 0)
@@ -239,11 +334,9 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
         return sn_json_finish(&w);
     }
     char load[SN_HUMAN_MAX], first[SN_HUMAN_MAX], rss[SN_HUMAN_MAX], rate[SN_HUMAN_MAX];
-    sn_passport p;
-    sn_passport_read(&p);
     sn_sink_printf(&out, "%s on %s, %u thread%s, level %s, %s\n", r->model, r->engine, r->threads,
                    r->threads == 1 ? "" : "s", r->cpu_level, r->precision);
-    sn_passport_write_text(&p, &out);
+    sn_passport_write_text(r->passport, &out);
     sn_sink_printf(&out, "load %s, first %s %s%s, peak memory %s, %s %s/s\n",
                    sn_human_duration(load, r->load_ns, false), r->is_stream ? "frame" : "prediction",
                    sn_human_duration(first, r->first_ns, false), r->is_stream ? " with opening its file" : "",
@@ -263,6 +356,16 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
         sn_sink_puts(&out, "\n");
         SN_TRY(sn_schedule_report_write(r->schedule, &out, false));
     }
+    if (r->slo) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_objective_report_write(r->slo, &out, false));
+    }
+    if (r->search) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_search_report_write(r->search, &out, false));
+    }
+    if (r->cost)
+        sn_cost_report_write(r->cost, &out);
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->lane.book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
     sn_bench_print_errors(r, &out);
@@ -275,17 +378,19 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     return sn_sink_flush(&out);
 }
 
-/* A second of the measurement has this many requests; opening a stream's files is left out. */
-static double bench_throughput(const bench *b, const sn_book_summary *openings)
+/* A word for the history: on the objective, otherwise on what the p99 is worth. */
+static const char *bench_verdict(const bench *b)
 {
-    double ns = (double)b->elapsed_ns - openings->wall.mean * (double)openings->n;
-    return (double)b->lane.book.n * 1e9 / (ns > 1 ? ns : 1);
+    return b->slo.text ? sn_objective_verdict_text(b->slo.result.verdict)
+                       : sn_interval_verdict_text(b->intervals.of[3].verdict);
 }
 
 static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
+    sn_passport passport;
+    sn_passport_read(&passport);
     if (!sn_workload_is_stream(w))
         sn_bench_lane_keep_outputs(&b->lane);
     if (b->workload.model.precision != SN_PRECISION_F32 && !sn_workload_is_stream(w))
@@ -295,6 +400,7 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     sn_cpu_level best = sn_cpu_detect();
     sn_bench_result r = {
         .setsuna = SETSUNA_VERSION,
+        .passport = &passport,
         .model = b->workload.target,
         .engine = sn_workload_engine(w),
         .threads = b->workload.model.n_threads ? b->workload.model.n_threads : 1,
@@ -311,7 +417,7 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     if (sn_book_summarize(&b->lane.book, &r.ledger) != SETSUNA_OK ||
         sn_book_summarize(&b->lane.openings, &r.openings) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
-    r.throughput_per_s = bench_throughput(b, &r.openings);
+    r.throughput_per_s = bench_throughput(b);
     const sn_samples *latency = b->when.text ? &b->schedule.latency : &b->lane.book.series[SN_BOOK_WALL];
     bool steady = !b->when.text || sn_schedule_is_steady(&b->schedule.schedule);
     if (sn_interval_report_make(latency, steady, &b->intervals) != SETSUNA_OK)
@@ -325,6 +431,15 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
                                                       .warmup = b->intervals.warmup},
                                 err));
     r.schedule = b->when.text ? &b->schedule.result : NULL;
+    sn_objective_report slo = {.text = b->slo.text, .objective = &b->slo.objective, .result = &b->slo.result};
+    if (b->slo.text) {
+        sn_objective_run run = bench_judged(b);
+        SN_TRY(sn_bench_slo_conclude(&b->slo, &run, err));
+        r.slo = &slo;
+    }
+    r.search = b->searches ? &b->search.report : NULL;
+    b->cost.rate_per_s = b->searches && b->search.report.met > 0 ? b->search.report.met : r.throughput_per_s;
+    r.cost = b->cost.price_per_hour > 0 || b->cost.watts > 0 ? &b->cost : NULL;
     if (b->per_op.wanted) {
         b->per_op.runs = b->lane.book.n;
         b->per_op.plain_p50_ns = r.ledger.wall.p50;
@@ -332,13 +447,12 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         r.per_op = &b->steps;
     }
     setsuna_status status = bench_print(b, &r);
-    b->kept =
-        sn_bench_keep(&b->keep, &(sn_bench_keep_run){.result = &r,
-                                                     .log = &b->lane.log,
-                                                     .begin_ns = b->begin_ns,
-                                                     .verdict = sn_interval_verdict_text(b->intervals.of[3].verdict),
-                                                     .partial = bench_interrupted,
-                                                     .quiet = b->json});
+    b->kept = sn_bench_keep(&b->keep, &(sn_bench_keep_run){.result = &r,
+                                                           .log = &b->lane.log,
+                                                           .begin_ns = b->begin_ns,
+                                                           .verdict = bench_verdict(b),
+                                                           .partial = bench_interrupted,
+                                                           .quiet = b->json});
     sn_per_op_fini(&b->steps);
     if (status != SETSUNA_OK)
         return sn_fail(err, status, "standard output", "%s", strerror(errno));
@@ -360,10 +474,27 @@ static setsuna_status bench_schedule_open(bench *b, setsuna_error *err)
     return SETSUNA_OK;
 }
 
+/* Before anything is loaded, too. A closed loop of several cannot be extended: its lanes do not wait for each other. */
+static setsuna_status bench_slo_open(bench *b, setsuna_error *err)
+{
+    SN_TRY(sn_bench_slo_init(&b->slo, b->slo.text, err));
+    SN_TRY(sn_bench_slo_check(&b->slo, b->when.deadline_ns, err));
+    if (b->searches) {
+        b->slo.limit_ns = b->duration_given ? b->duration_ns : BENCH_SEARCH_EACH_NS;
+    } else if (!b->runs && !b->duration_given) {
+        b->slo.limit_ns = BENCH_SLO_MAX_NS;
+        b->when.extend = bench_extend_schedule;
+        b->when.extend_ctx = b;
+    }
+    return SETSUNA_OK;
+}
+
 static setsuna_status bench_run(bench *b, setsuna_error *err)
 {
     sn_workload *w = NULL;
     uint64_t opening_ns = 0;
+    if (b->slo.text)
+        SN_TRY(bench_slo_open(b, err));
     if (b->when.text)
         SN_TRY(bench_schedule_open(b, err));
     uint64_t begin = sn_now_ns();
@@ -399,7 +530,16 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
     return status;
 }
 
-/* One option into b. Returns SN_EXIT_OK or the exit code. */
+/* A number above 0. */
+static int bench_amount(const sn_cli_args *args, double *out)
+{
+    const char *p = args->value;
+    if (sn_scan_number(&p, out) && !*p && *out > 0)
+        return SN_EXIT_OK;
+    return sn_cli_usage_error(&bench_command, "a number above 0 such as 0.34 is wanted, not \"%s\"", args->value);
+}
+
+/* One option into b. Returns SN_EXIT_OK; the exit code; SN_CLI_STOP: that of args. */
 static int bench_option(bench *b, sn_cli_args *args, int word)
 {
     sn_model_options *m = &b->workload.model;
@@ -426,6 +566,17 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
     case BENCH_SEED: return sn_cli_args_u64(args, word, 0, UINT64_MAX, &b->when.seed) ? SN_EXIT_OK : args->exit_code;
     case BENCH_DEADLINE:
         return sn_cli_args_duration_ns(args, word, &b->when.deadline_ns) ? SN_EXIT_OK : args->exit_code;
+    case BENCH_SLO:
+        if (strcmp(args->value, "help") == 0) {
+            sn_bench_slo_help();
+            args->exit_code = SN_EXIT_OK;
+            return SN_CLI_STOP;
+        }
+        b->slo.text = args->value;
+        return SN_EXIT_OK;
+    case BENCH_SEARCH: b->searches = true; return SN_EXIT_OK;
+    case BENCH_PRICE: return bench_amount(args, &b->cost.price_per_hour);
+    case BENCH_WATTS: b->cost.watts_declared = true; return bench_amount(args, &b->cost.watts);
     case BENCH_WARMUP:
         b->warmup_auto = strcmp(args->value, "auto") == 0;
         return b->warmup_auto || sn_cli_args_u64(args, word, 0, 1000000000, &b->warmup) ? SN_EXIT_OK : args->exit_code;
@@ -487,11 +638,14 @@ int sn_cli_bench(int argc, char **argv)
         else
             return sn_cli_usage_error(&bench_command, "more than %zu inputs", sizeof files / sizeof files[0]);
         if (code != SN_EXIT_OK)
-            return code;
+            return code == SN_CLI_STOP ? args.exit_code : code;
     }
     if (!b.workload.target)
         return sn_cli_usage_error(&bench_command, "which model or pipeline?");
-    if (b.when.deadline_ns && !b.when.text)
+    if (b.searches && (!b.slo.text || b.when.text || b.runs))
+        return sn_cli_usage_error(&bench_command,
+                                  "--search wants --slo, and makes its own schedule: no --schedule, no --runs");
+    if (b.when.deadline_ns && !b.when.text && !b.searches)
         b.when.text = "closed";
     b.keep.argc = argc;
     b.keep.argv = argv;
@@ -500,5 +654,7 @@ int sn_cli_bench(int argc, char **argv)
     setsuna_status status = bench_run(&b, &err);
     if (status != SETSUNA_OK)
         return sn_cli_error(&err);
+    if (b.slo.text) /* the verdict; a run that is not kept was said to be */
+        return sn_bench_slo_exit(&b.slo);
     return b.kept ? SN_EXIT_OK : SN_EXIT_FAILED;
 }

@@ -361,7 +361,8 @@ static void test_other_columns(void **state)
     seal(data, sizeof data);
     assert_int_equal(sn_request_log_parse(data, sizeof data, NULL, 0, &log, &err), SETSUNA_EINPUT);
     assert_non_null(strstr(err.text, "before it is due"));
-    memcpy(data + sizeof data - 4 - 15, "end", 3);
+    static const uint8_t end[3] = {'e', 'n', 'd'}; /* over "due" */
+    memcpy(data + sizeof data - 4 - 15, end, sizeof end);
     seal(data, sizeof data);
     assert_int_equal(sn_request_log_parse(data, sizeof data, NULL, 0, &log, &err), SETSUNA_EINPUT);
     assert_non_null(strstr(err.text, "there before"));
