@@ -114,7 +114,6 @@ static const sn_cli_command bench_command = {
         "  idle:T,T,...                     the idle-gap curve: each request T after the last one's end\n"
         "  burst:N,N,...,every=T            the burst curve: N at once\n"
         "  single-stream  multi-stream[:N]  server:R  offline[:N]     MLPerf's scenarios, by its rules\n"
-        "\nEvery run is kept, with its requests, in the history (setsuna history); see --tag, --db and --no-history.\n"
         "\nWith --slo the exit code is the verdict: 0 met, 1 missed (or the job failed), 2 undecided (or the command "
         "line is\n"
         "wrong). What was never answered counts against every term. Unless --runs or --duration say how much to "
@@ -124,6 +123,7 @@ static const sn_cli_command bench_command = {
         "\n--search measures rate after rate, each until there is a verdict or for --duration (default 20s), and tells "
         "between\n"
         "which two rates the largest one lies that meets the objective. All else that is printed is of that rate.\n"
+        "\nEvery run is kept, with its requests, in the history (setsuna history); see --tag, --db and --no-history.\n"
         "\nExamples:\n"
         "  setsuna bench model.onnx\n"
         "  setsuna bench model.onnx --slo video-30fps\n"
@@ -378,13 +378,6 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     return sn_sink_flush(&out);
 }
 
-/* A word for the history: on the objective, otherwise on what the p99 is worth. */
-static const char *bench_verdict(const bench *b)
-{
-    return b->slo.text ? sn_objective_verdict_text(b->slo.result.verdict)
-                       : sn_interval_verdict_text(b->intervals.of[3].verdict);
-}
-
 static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
 {
     struct rusage usage;
@@ -447,12 +440,14 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         r.per_op = &b->steps;
     }
     setsuna_status status = bench_print(b, &r);
-    b->kept = sn_bench_keep(&b->keep, &(sn_bench_keep_run){.result = &r,
-                                                           .log = &b->lane.log,
-                                                           .begin_ns = b->begin_ns,
-                                                           .verdict = bench_verdict(b),
-                                                           .partial = bench_interrupted,
-                                                           .quiet = b->json});
+    b->kept = sn_bench_keep(
+        &b->keep, &(sn_bench_keep_run){.result = &r,
+                                       .log = &b->lane.log,
+                                       .begin_ns = b->begin_ns,
+                                       .verdict = b->slo.text ? sn_objective_verdict_text(b->slo.result.verdict)
+                                                              : sn_interval_verdict_text(b->intervals.of[3].verdict),
+                                       .partial = bench_interrupted,
+                                       .quiet = b->json});
     sn_per_op_fini(&b->steps);
     if (status != SETSUNA_OK)
         return sn_fail(err, status, "standard output", "%s", strerror(errno));
@@ -654,7 +649,5 @@ int sn_cli_bench(int argc, char **argv)
     setsuna_status status = bench_run(&b, &err);
     if (status != SETSUNA_OK)
         return sn_cli_error(&err);
-    if (b.slo.text) /* the verdict; a run that is not kept was said to be */
-        return sn_bench_slo_exit(&b.slo);
-    return b.kept ? SN_EXIT_OK : SN_EXIT_FAILED;
+    return !b.kept ? SN_EXIT_FAILED : b.slo.text ? sn_bench_slo_exit(&b.slo) : SN_EXIT_OK;
 }

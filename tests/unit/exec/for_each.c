@@ -110,7 +110,7 @@ static void test_steps_of_items_are_told(void **state)
 /* Fails the allocation number `left` and all after it. */
 typedef struct scarce {
     sn_allocator real;
-    long left;
+    _Atomic long left; /* threads allocate */
 } scarce;
 
 static void *scarce_alloc(void *ctx, size_t size)
