@@ -1,9 +1,5 @@
-#include "kernels/gemm.h"
-#include "kernels/ref/act_ref.h"
+#include "kernels/ref/gemm_finish.h"
 #include <string.h>
-
-/* 4 x 8 accumulators fit the 16 registers of baseline x86-64 and compilers vectorise the inner loop. */
-enum { GEMM_REF_MR = 4, GEMM_REF_NR = 8 };
 
 void sn_gemm_f32_4x8_ref(const sn_gemm_tile *t)
 {
@@ -16,16 +12,7 @@ void sn_gemm_f32_4x8_ref(const sn_gemm_tile *t)
                 acc[i][j] += a * b[j];
         }
     }
-    for (int32_t i = 0; i < t->m; i++)
-        for (int32_t j = 0; j < t->n; j++) {
-            if (t->bias_col)
-                acc[i][j] += t->bias_col[j];
-            if (t->bias_row)
-                acc[i][j] += t->bias_row[i];
-            if (t->accumulate)
-                acc[i][j] += t->c[i * t->ldc + j];
-            t->c[i * t->ldc + j] = sn_act_f32_ref(acc[i][j], t->act);
-        }
+    gemm_finish_ref(t, acc);
 }
 
 void sn_gemm_f32_pack_ref(const sn_gemm_panel *p, void *out)
