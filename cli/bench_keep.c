@@ -63,8 +63,7 @@ static void keep_texts_fini(keep_texts *t)
 static setsuna_status keep_texts_make(const sn_bench_keep_options *o, const sn_bench_keep_run *run, keep_texts *t)
 {
     sn_json w;
-    sn_passport p;
-    sn_passport_read(&p);
+    const sn_passport *p = run->result->passport;
     sn_sink *const sinks[] = {&t->command, &t->result, &t->passport, &t->machine};
     for (size_t i = 0; i < sizeof sinks / sizeof sinks[0]; i++)
         sn_sink_init_buffer(sinks[i], NULL);
@@ -77,9 +76,9 @@ static setsuna_status keep_texts_make(const sn_bench_keep_options *o, const sn_b
     sn_bench_result_write_json(run->result, &w);
     SN_TRY(sn_json_finish(&w));
     sn_json_init(&w, &t->passport, 0);
-    sn_passport_write_json(&p, &w);
+    sn_passport_write_json(p, &w);
     SN_TRY(sn_json_finish(&w));
-    sn_passport_write_text(&p, &t->machine);
+    sn_passport_write_text(p, &t->machine);
     SN_TRY(t->command.status);
     SN_TRY(t->machine.status);
     return sn_request_log_encode(run->log, &t->log, &t->log_bytes);

@@ -190,7 +190,7 @@ static setsuna_status history_list_table(sn_history *h, const history_args *a, s
         sn_table_align align;
     } columns[] = {{"run", SN_TABLE_RIGHT},   {"when", SN_TABLE_LEFT}, {"target", SN_TABLE_LEFT},
                    {"engine", SN_TABLE_LEFT}, {"thr", SN_TABLE_RIGHT}, {"requests", SN_TABLE_RIGHT},
-                   {"p50", SN_TABLE_RIGHT},   {"p99", SN_TABLE_RIGHT}, {"verdict on p99", SN_TABLE_LEFT},
+                   {"p50", SN_TABLE_RIGHT},   {"p99", SN_TABLE_RIGHT}, {"verdict", SN_TABLE_LEFT},
                    {"tags", SN_TABLE_LEFT}};
     sn_sink out;
     history_list l = {.table = sn_table_create(NULL)};

@@ -71,6 +71,16 @@ export interface Step {
   ratio: number;
 }
 
+export interface Objective {
+  text: string;
+  verdict: string;
+  confidence: number;
+  longer: number | null;
+  requests: number;
+  lost: number;
+  terms: { name: string; verdict: string; unit: string; limit: number; measured?: number | null; interval: string }[];
+}
+
 /** What `setsuna bench --json` writes (docs/json.md), as far as the page reads it. Keys may be missing. */
 export interface Result {
   throughput_per_s?: number;
@@ -79,7 +89,7 @@ export interface Result {
   peak_rss_bytes?: number;
   latency_ns?: Record<string, number>;
   intervals_ns?: Record<string, Interval | number | boolean>;
-  schedule?: Record<string, unknown>;
+  slo?: Objective;
   per_op?: {
     roofline: {
       flops_per_s: number;

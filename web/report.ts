@@ -2,8 +2,10 @@
 import { fitPaper, redrawAll } from "./charts";
 import { Page } from "./data";
 import { el } from "./dom";
-import { bands, compared, course, definitions, distribution, explained, licences, operators, passport, reproduce, stages,
-         summary, worst } from "./sections";
+import {
+  bands, compared, course, definitions, distribution, explained, licences, objective, operators, passport, reproduce,
+  stages, summary, worst,
+} from "./sections";
 import { setLanguage, t } from "./text";
 
 type Scheme = "light" | "dark";
@@ -72,6 +74,7 @@ function main(): void {
   followPaper();
   const sections = drawAll([
     () => summary(runs),
+    () => objective(runs),
     () => compared(page),
     () => distribution(runs),
     () => course(runs),

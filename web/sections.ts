@@ -94,6 +94,33 @@ export function summary(runs: Run[]): Section {
         facts(run))));
 }
 
+// ---- objective -----------------------------------------------------------------------------------------
+
+function quantity(value: number | null | undefined, unit: string): string {
+  if (value == null) return "–";
+  return unit === "ns" ? duration(value) : unit === "of 1" ? +(value * 100).toPrecision(4) + " %" : metric(value, unit.replace(/^1/, ""));
+}
+
+function judged(text: string): HTMLElement {
+  const kind: Record<string, string> = { met: "faster", missed: "slower", undecided: "cannot-tell" };
+  return el("span", { class: `verdict ${kind[text] || ""}` }, word(text));
+}
+
+export function objective(runs: Run[]): Section {
+  const drawn = runs.filter((run) => run.result.slo);
+  if (drawn.length === 0) return null;
+  return section("objective",
+    ...drawn.map((run) => {
+      const slo = run.result.slo!;
+      const rows = slo.terms.map((term) => [term.name, quantity(term.limit, term.unit), quantity(term.measured, term.unit),
+        judged(term.verdict)]);
+      return el("div", { class: "of-run" }, runs.length > 1 && el("h3", {}, runName(run)),
+        el("p", {}, t("judged", slo.text, word(slo.verdict), share(slo.confidence))),
+        table([t("term"), t("limit"), t("measured"), t("verdict")], rows, [1, 2], t("objective")),
+        slo.lost > 0 && el("p", { class: "warning" }, t("lost", count(slo.lost), count(slo.requests))));
+    }));
+}
+
 // ---- comparison ----------------------------------------------------------------------------------------
 
 function verdictText(c: Comparison): string {

@@ -20,7 +20,7 @@ static uint8_t html_hex(char c)
 }
 
 /* The digest of an element's text as a content security policy names it: 'sha256-' and base64. */
-static void html_digest(const char *text, size_t size, sn_sink *s)
+static void html_digest(const void *text, size_t size, sn_sink *s)
 {
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char hex[SN_SHA256_TEXT_MAX], out[45];

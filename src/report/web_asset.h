@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 /* UTF-8, with a NUL behind the bytes counted; neither contains what would end its element. */
-extern const char sn_web_script[];
+extern const unsigned char sn_web_script[];
 extern const size_t sn_web_script_bytes;
-extern const char sn_web_style[];
+extern const unsigned char sn_web_style[];
 extern const size_t sn_web_style_bytes;
 
 #endif

@@ -178,11 +178,11 @@ for i in 1 2 3; do "$setsuna" bench $model --runs 10 --json >/dev/null || fail "
 "$setsuna" history prune --keep 1 | grep -q 'removed 2 runs' || fail "prune --keep"
 "$setsuna" history prune --older 1h | grep -q 'removed 0 runs' || fail "prune --older"
 
-# ---- the other engine ----
-if [ -e "$source/deps/onnxruntime/lib/libonnxruntime.so.1" ]; then
-    ort="--engine onnxruntime --onnxruntime $source/deps/onnxruntime/lib/libonnxruntime.so.1"
-    # shellcheck disable=SC2086 # words
-    "$setsuna" bench $model --runs 50 $ort --report ort.html >/dev/null 2>stderr ||
-        grep -q 'not there\|not built\|without' stderr || fail "bench --engine onnxruntime"
+# ---- the other engine, where it is ----
+if "$setsuna" bench $model --runs 10 --no-history --engine onnxruntime >/dev/null 2>&1; then
+    "$setsuna" bench $model --runs 50 --engine onnxruntime --report ort.html --tag ort >/dev/null ||
+        fail "bench --engine onnxruntime --report"
+    "$setsuna" history list --tag ort | grep -q 'onnxruntime' || fail "the other engine is not told"
+    "$setsuna" history show last | grep -q '^execute ' && grep -q 'onnxruntime' ort.html || fail "a run of the other engine"
 fi
 exit $failed
