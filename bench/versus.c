@@ -119,7 +119,8 @@ static uint64_t versus_open(contender *c, int n, uint32_t threads, int level, sn
 {
     uint64_t slowest = 1;
     for (int i = 0; i < n; i++) {
-        sn_model_options o = {.engine = c[i].engine, .cpu_level = level, .precision = c[i].precision, .n_threads = threads};
+        sn_model_options o = {
+            .engine = c[i].engine, .cpu_level = level, .precision = c[i].precision, .n_threads = threads};
         if (sn_model_open(c[i].path, &o, &c[i].model, &error) != SETSUNA_OK ||
             (i == 0 && sn_cli_inputs_make(in, c[0].model, true, &error) != SETSUNA_OK) ||
             sn_session_create(c[i].model, &c[i].session, &error) != SETSUNA_OK)
