@@ -86,11 +86,11 @@ typedef struct sn_conv {
     int64_t out_blocks;
     int64_t n_bundle, bundle_base, bundle_more; /* the first bundle_more bundles have bundle_base + 1 blocks */
     int64_t row_tiles, tile_base, tile_more;    /* the same for the tiles of a row of output pixels */
-    int64_t n_tile;               /* tiles of all rows of all images; depthwise: rows of all blocks of all images */
-    int64_t band_tiles;           /* tiles that all bundles pass over before the next ones are begun */
-    int64_t chunk;                /* input channels that a bundle passes over at once, whole blocks */
-    int64_t inner_lo, inner_hi;   /* output pixels of a row whose taps all lie inside the input row */
-    int64_t bundle_k;             /* input channels of a bundle, at most */
+    int64_t n_tile;             /* tiles of all rows of all images; depthwise: rows of all blocks of all images */
+    int64_t band_tiles;         /* tiles that all bundles pass over before the next ones are begun */
+    int64_t chunk;              /* input channels that a bundle passes over at once, whole blocks */
+    int64_t inner_lo, inner_hi; /* output pixels of a row whose taps all lie inside the input row */
+    int64_t bundle_k;           /* input channels of a bundle, at most */
     /* The last block has at most b / 2 channels, and its vectors two sums of each: of even inputs and of odd ones. */
     bool half;
     bool winograd;                /* n_tile and band_tiles are then of 4x4 pixels... */
