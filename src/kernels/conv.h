@@ -19,7 +19,7 @@
  * depends on part and n_parts only, so equal counts give equal bits.
  *
  * Numerics: class sum, |err| <= (K+2) u sum|w x| with K = taps times input channels, before the activation.
- * Convolutions that run as Winograd products (3x3, see kernels/conv_winograd.h) have a wider bound.
+ * Convolutions that run as Winograd products (3x3, 3x1, 1x3: see kernels/conv_winograd.h) have a wider bound.
  */
 #ifndef SN_KERNELS_CONV_H
 #define SN_KERNELS_CONV_H
@@ -34,7 +34,7 @@ typedef enum sn_conv_act {
     SN_CONV_CLAMP,       /* min(max(v, alpha), beta): none (-inf, inf), ReLU (0, inf), Clip; NaN stays. exact */
     SN_CONV_HARDSWISH,   /* v * min(max(alpha v + beta, 0), 1); ONNX HardSwish is alpha 1/6, beta 1/2 */
     SN_CONV_HARDSIGMOID, /* min(max(alpha v + beta, 0), 1) */
-    SN_CONV_LEAKY,       /* v < 0 ? alpha v : v */
+    SN_CONV_LEAKY,       /* max(v < 0 ? alpha v : v, beta); LeakyRelu has beta -inf */
     SN_CONV_SIGMOID,     /* 1 / (1 + exp(-v)), relative error below 8 u where v > -87 */
     SN_CONV_SWISH,       /* v / (1 + exp(-alpha v)), likewise */
     SN_CONV_TANH,        /* absolute error below 4 u */
@@ -93,7 +93,8 @@ typedef struct sn_conv {
     int64_t bundle_k;           /* input channels of a bundle, at most */
     /* The last block has at most b / 2 channels, and its vectors two sums of each: of even inputs and of odd ones. */
     bool half;
-    bool winograd;                /* n_tile and band_tiles are then of 4x4 pixels... */
+    bool winograd;                /* n_tile and band_tiles are then of wino_h x wino_w pixels... */
+    int64_t wino_h, wino_w;       /* ...each 4, or 1 along an axis with one tap... */
     int64_t wino_rows, wino_cols; /* ...of which an image has so many */
     double flops;
 } sn_conv;
@@ -228,7 +229,13 @@ typedef struct sn_conv_share {
 } sn_conv_share;
 sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts);
 
-/* Scratch of a part of a Winograd convolution: for each of the 36 products, a chunk's transformed pixels of all input
+/* Products of a tile of a Winograd convolution: those of its two axes, 6 or 1. */
+static inline int64_t sn_conv_wino_products(const sn_conv *cv)
+{
+    return (cv->wino_h > 1 ? 6 : 1) * (cv->wino_w > 1 ? 6 : 1);
+}
+
+/* Scratch of a part of a Winograd convolution: for each of the products, a chunk's transformed pixels of all input
  * blocks, then the sums of all output blocks. A vector more each, so that products do not fall on the same cache sets.
  */
 static inline int64_t sn_conv_wino_in_floats(const sn_conv *cv)
@@ -242,7 +249,7 @@ static inline int64_t sn_conv_wino_out_floats(const sn_conv *cv)
 }
 static inline int64_t sn_conv_wino_part_floats(const sn_conv *cv)
 {
-    return (36 * (sn_conv_wino_in_floats(cv) + sn_conv_wino_out_floats(cv)) + 15) / 16 * 16;
+    return (sn_conv_wino_products(cv) * (sn_conv_wino_in_floats(cv) + sn_conv_wino_out_floats(cv)) + 15) / 16 * 16;
 }
 
 /* First block of a bundle. */

@@ -185,12 +185,22 @@ static double conv_wino_cycles(const sn_conv *cv, int64_t n, bool weights_stay)
     int64_t in_blocks = conv_ceil_div(s->ic, cv->limits.block);
     conv_cut px = {cv->row_tiles, cv->tile_base, cv->tile_more};
     conv_cut blocks = {cv->n_bundle, cv->bundle_base, cv->bundle_more};
-    double products = SN_WINO_PRODUCTS * (double)s->ic * conv_grid_cycles(px, blocks);
+    bool square = cv->wino_h > 1 && cv->wino_w > 1;
+    double n_product = (double)sn_conv_wino_products(cv),
+           products = n_product * (double)s->ic * conv_grid_cycles(px, blocks);
     /* Measured: a tile of a block takes so many cycles to transform in, and out. */
-    double transforms = (double)n * (130.0 * (double)in_blocks + 110.0 * (double)cv->out_blocks);
-    double weights = 4.0 * SN_WINO_PRODUCTS * (double)s->ic * (double)(cv->out_blocks * cv->limits.block);
-    double bytes_per_cycle = weights_stay ? 32 : 9; /* from the second level, or from memory */
+    double in = square ? 130 : 20, out = square ? 110 : 20;
+    double transforms = (double)n * (in * (double)in_blocks + out * (double)cv->out_blocks);
+    double weights = 4.0 * n_product * (double)s->ic * (double)(cv->out_blocks * cv->limits.block);
+    /* From the second level, or from memory. Those of a line are twice what a direct sum has to bring as well. */
+    double bytes_per_cycle = weights_stay ? 32 : square ? 9 : 18;
     return fmax(products, weights / bytes_per_cycle) + transforms;
+}
+
+/* Three taps along one axis or both. */
+static bool conv_wino_taps(int64_t kh, int64_t kw)
+{
+    return (kh == 3 || kh == 1) && (kw == 3 || kw == 1) && kh * kw > 1;
 }
 
 /* Tries the convolution as a Winograd product; on false *cv is as before. */
@@ -198,14 +208,17 @@ static bool conv_try_winograd(sn_conv *cv, double direct_cycles)
 {
     sn_conv w = *cv;
     sn_conv_spec *s = &w.s;
-    if (w.limits.winograd == SN_CONV_WINO_NEVER || s->kh != 3 || s->kw != 3 || s->stride_h != 1 || s->stride_w != 1 ||
-        s->dilation_h != 1 || s->dilation_w != 1 || s->group != 1 || s->plain_in || s->step_h != 1 || s->step_w != 1)
+    if (w.limits.winograd == SN_CONV_WINO_NEVER || !conv_wino_taps(s->kh, s->kw) || s->stride_h != 1 ||
+        s->stride_w != 1 || s->dilation_h != 1 || s->dilation_w != 1 || s->group != 1 || s->plain_in ||
+        s->step_h != 1 || s->step_w != 1)
         return false;
     int64_t b = w.limits.block, in_blocks = conv_ceil_div(s->ic, b);
     w.winograd = true;
-    w.wino_rows = conv_ceil_div(s->oh, SN_WINO_OUT), w.wino_cols = conv_ceil_div(s->ow, SN_WINO_OUT);
+    w.wino_h = s->kh == 3 ? SN_WINO_OUT : 1, w.wino_w = s->kw == 3 ? SN_WINO_OUT : 1;
+    w.wino_rows = conv_ceil_div(s->oh, w.wino_h), w.wino_cols = conv_ceil_div(s->ow, w.wino_w);
     w.n_tile = s->n * w.wino_rows * w.wino_cols;
-    double per_tile = 4.0 * SN_WINO_PRODUCTS * (double)((in_blocks + w.out_blocks) * b);
+    double n_product = (double)sn_conv_wino_products(&w),
+           per_tile = 4.0 * n_product * (double)((in_blocks + w.out_blocks) * b);
     int64_t most = w.limits.px_max[1] ? w.limits.px_max[1] : w.limits.px_max[0];
     int64_t chunk = (int64_t)fmax(CONV_WINO_BYTES / per_tile, (double)most);
     chunk = chunk > most ? chunk / most * most : chunk;
@@ -214,7 +227,7 @@ static bool conv_try_winograd(sn_conv *cv, double direct_cycles)
     conv_choose_tile(&w);
     s->ow = cv->s.ow;
     double chunks = (double)w.n_tile / (double)w.band_tiles;
-    double weights = 4.0 * SN_WINO_PRODUCTS * (double)s->ic * (double)(w.out_blocks * b);
+    double weights = 4.0 * n_product * (double)s->ic * (double)(w.out_blocks * b);
     double cycles = chunks * conv_wino_cycles(&w, w.band_tiles, chunks > 1 && weights < 2e6);
     if (cycles > 0.8 * direct_cycles && w.limits.winograd == SN_CONV_WINO_FAST)
         return false;
@@ -317,7 +330,7 @@ sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts)
 
 size_t sn_conv_weights_size(const sn_conv *cv)
 {
-    int64_t taps = cv->winograd ? SN_WINO_PRODUCTS : cv->s.kh * cv->s.kw;
+    int64_t taps = cv->winograd ? sn_conv_wino_products(cv) : cv->s.kh * cv->s.kw;
     return (size_t)(cv->out_blocks * cv->limits.block * cv->bundle_k * taps);
 }
 
@@ -408,5 +421,6 @@ void sn_conv_pack_bias(const sn_conv *cv, const void *bias, float *dst)
 
 double sn_conv_winograd_flops(const sn_conv *cv)
 {
-    return cv->winograd ? 2.0 * SN_WINO_PRODUCTS * (double)cv->n_tile * (double)cv->s.ic * (double)cv->s.oc : 0;
+    double products = (double)sn_conv_wino_products(cv) * (double)cv->n_tile;
+    return cv->winograd ? 2 * products * (double)cv->s.ic * (double)cv->s.oc : 0;
 }

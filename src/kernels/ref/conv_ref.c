@@ -13,7 +13,7 @@ static float conv_act_ref(const sn_conv_spec *s, float v)
         gate = gate > 1 ? 1 : gate;
         return s->act == SN_CONV_HARDSWISH ? v * gate : gate;
     }
-    case SN_CONV_LEAKY: return v < 0 ? s->alpha * v : v;
+    case SN_CONV_LEAKY: v = v < 0 ? s->alpha * v : v; return v < s->beta ? s->beta : v;
     case SN_CONV_SIGMOID: return 1 / (1 + expf(-v));
     case SN_CONV_SWISH: return v / (1 + expf(-s->alpha * v));
     case SN_CONV_TANH: return tanhf(v);
