@@ -29,4 +29,6 @@ expect '--help' version --
 expect '' version ''
 expect '' nonsense -x
 expect 'avx512 avx512vnni avx512bf16' version --cpu avx5
+expect 'video-30fps video-60fps' bench --slo vid
+expect '--fail-if-slower' compare --f
 exit $failed
