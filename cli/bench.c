@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/scan.h"
 #include "cli/bench_error.h"
+#include "cli/bench_keep.h"
 #include "cli/bench_lanes.h"
 #include "cli/bench_log.h"
 #include "cli/bench_search.h"
@@ -49,6 +50,10 @@ static const sn_cli_option bench_options[] = {
     {"sort", "ORDER", "steps by plan (default), time, or gap between time and bound"},
     {"roofline", "GFLOPS,GBPS", "what the bounds are taken from, instead of measuring it"},
     {"log", "FILE", "also write every request there: .csv as text, otherwise encoded (docs/measurement.md)"},
+    {"tag", "TEXT", "a word to find the run by in the history (repeatable)"},
+    {"db", "FILE", "the history that keeps the run, instead of the user's (setsuna history)"},
+    {"report", "FILE", "also write a page of HTML with charts of the run there (setsuna report)"},
+    {"no-history", NULL, "do not keep the run"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
@@ -78,6 +83,10 @@ enum {
     BENCH_SORT,
     BENCH_ROOFLINE,
     BENCH_LOG,
+    BENCH_TAG,
+    BENCH_DB,
+    BENCH_REPORT,
+    BENCH_NO_HISTORY,
     BENCH_JSON
 };
 
@@ -114,6 +123,7 @@ static const sn_cli_command bench_command = {
         "\n--search measures rate after rate, each until there is a verdict or for --duration (default 20s), and tells "
         "between\n"
         "which two rates the largest one lies that meets the objective. All else that is printed is of that rate.\n"
+        "\nEvery run is kept, with its requests, in the history (setsuna history); see --tag, --db and --no-history.\n"
         "\nExamples:\n"
         "  setsuna bench model.onnx\n"
         "  setsuna bench model.onnx --slo video-30fps\n"
@@ -151,6 +161,8 @@ typedef struct bench {
     sn_step_report steps;
     sn_bench_lane lane;
     const char *log; /* NULL: none is written */
+    sn_bench_keep_options keep;
+    bool kept; /* as sn_bench_keep says */
     uint64_t load_ns, first_ns, begin_ns, elapsed_ns;
     uint64_t progress_ns; /* when progress was shown */
 } bench;
@@ -428,6 +440,14 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         r.per_op = &b->steps;
     }
     setsuna_status status = bench_print(b, &r);
+    b->kept = sn_bench_keep(
+        &b->keep, &(sn_bench_keep_run){.result = &r,
+                                       .log = &b->lane.log,
+                                       .begin_ns = b->begin_ns,
+                                       .verdict = b->slo.text ? sn_objective_verdict_text(b->slo.result.verdict)
+                                                              : sn_interval_verdict_text(b->intervals.of[3].verdict),
+                                       .partial = bench_interrupted,
+                                       .quiet = b->json});
     sn_per_op_fini(&b->steps);
     if (status != SETSUNA_OK)
         return sn_fail(err, status, "standard output", "%s", strerror(errno));
@@ -484,6 +504,8 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
     b->lane.progress = bench_lane_progress;
     b->lane.progress_ctx = b;
     sn_bench_lane_init(&b->lane);
+    if (!b->log)
+        sn_request_log_init(&b->lane.log, NULL, SN_BENCH_KEEP_ROWS);
     struct sigaction act = {.sa_handler = bench_on_signal}, old;
     sigaction(SIGINT, &act, &old);
     status = sn_bench_lane_once(&b->lane, &opening_ns, &b->first_ns, err);
@@ -578,10 +600,15 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         return sn_per_op_parse_roofline(args->value, &b->per_op)
                    ? SN_EXIT_OK
                    : sn_cli_usage_error(&bench_command, "--roofline wants GFLOP/s,GB/s, got \"%s\"", args->value);
-    case BENCH_LOG:
-        b->log = args->value;
-        b->lane.logs = true;
-        return SN_EXIT_OK;
+    case BENCH_LOG: b->log = args->value; return SN_EXIT_OK;
+    case BENCH_TAG:
+        return sn_bench_keep_add_tag(&b->keep, args->value)
+                   ? SN_EXIT_OK
+                   : sn_cli_usage_error(&bench_command, "--tag: at most %d, of 1 to %d bytes", SN_BENCH_TAGS_MAX,
+                                        SN_HISTORY_TAG_MAX);
+    case BENCH_DB: b->keep.db = args->value; return SN_EXIT_OK;
+    case BENCH_REPORT: b->keep.report = args->value; return SN_EXIT_OK;
+    case BENCH_NO_HISTORY: b->keep.off = true; return SN_EXIT_OK;
     default: b->json = true; return SN_EXIT_OK;
     }
 }
@@ -615,9 +642,12 @@ int sn_cli_bench(int argc, char **argv)
                                   "--search wants --slo, and makes its own schedule: no --schedule, no --runs");
     if (b.when.deadline_ns && !b.when.text && !b.searches)
         b.when.text = "closed";
+    b.keep.argc = argc;
+    b.keep.argv = argv;
+    b.lane.logs = b.log || sn_bench_keep_wants_log(&b.keep);
     setsuna_error err = {0};
     setsuna_status status = bench_run(&b, &err);
     if (status != SETSUNA_OK)
         return sn_cli_error(&err);
-    return b.slo.text ? sn_bench_slo_exit(&b.slo) : SN_EXIT_OK;
+    return !b.kept ? SN_EXIT_FAILED : b.slo.text ? sn_bench_slo_exit(&b.slo) : SN_EXIT_OK;
 }

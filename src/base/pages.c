@@ -43,13 +43,10 @@ void *sn_pages_reserve(size_t size_bytes)
 void *sn_pages_map(int fd, size_t size_bytes)
 {
     void *p = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, fd, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
-void sn_pages_read_soon(void *p, size_t size_bytes)
-{
-    enum { POPULATE_READ = 22 }; /* MADV_POPULATE_READ, Linux 5.14; without it each page comes when it is touched */
-    madvise(p, size_bytes, POPULATE_READ);
+    if (p == MAP_FAILED)
+        return NULL;
+    madvise(p, size_bytes, MADV_HUGEPAGE); /* what is still on disk is read, and then mapped, 2 MiB at a time */
+    return p;
 }
 
 void sn_pages_free(void *p, size_t size_bytes)

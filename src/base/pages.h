@@ -17,9 +17,6 @@ void *sn_pages_reserve(size_t size_bytes);
  * makes the file shorter, or writes to it, does so to us: for files only that nobody but us has a reason to touch. */
 void *sn_pages_map(int fd, size_t size_bytes);
 
-/* All of them will be read: at once is cheaper than one after the other. */
-void sn_pages_read_soon(void *p, size_t size_bytes);
-
 /* p from any of these, with the size it was made with; NULL is fine. */
 void sn_pages_free(void *p, size_t size_bytes);
 

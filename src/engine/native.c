@@ -189,8 +189,11 @@ static setsuna_status native_prepare(sn_session *session, const setsuna_tensor *
 {
     native_model *m = (native_model *)session->model;
     SN_TRY(sn_exec_prepare(((native_session *)session)->exec, inputs, err));
-    if (m->cache)
+    if (m->cache) {
+        pthread_mutex_lock(&m->env.lock); /* other sessions */
         sn_plan_cache_save(m->cache, m->base.note, sizeof m->base.note);
+        pthread_mutex_unlock(&m->env.lock);
+    }
     return SETSUNA_OK;
 }
 

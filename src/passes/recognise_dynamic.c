@@ -100,7 +100,7 @@ static bool dynamic_match(const sn_graph *g, const sn_node *n, const char *op, i
         return true;
     return sn_graph_const(g, bz) && g->value[bz].shape.rank <= 1 &&
            (dynamic_has_numel(g, bz, 1) || dynamic_has_numel(g, bz, w->t.shape.dim[axis])) &&
-           sn_graph_const(g, bz)->t.size_bytes <= SN_REWRITE_CONST_MAX_BYTES;
+           sn_const_is_readable(sn_graph_const(g, bz));
 }
 
 static dynamic_end dynamic_find_end(dynamic *d, const sn_node *n, int64_t columns, int32_t inner)

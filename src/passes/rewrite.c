@@ -39,8 +39,7 @@ bool sn_match_affine(const sn_graph *g, const sn_node *n, sn_affine *out)
         bool swap = !ops[i].inverse && sn_graph_const(g, n->in[0]);
         sn_affine a = {n->in[swap], ops[i].product, ops[i].inverse, false, sn_graph_const(g, n->in[!swap])};
         if (!a.c || sn_graph_const(g, a.x) || !sn_rewrite_is_f32(g, a.x) || !sn_rewrite_is_f32(g, n->out[0]) ||
-            !sn_shape_equal(&g->value[a.x].shape, &g->value[n->out[0]].shape) ||
-            a.c->t.size_bytes > SN_REWRITE_CONST_MAX_BYTES ||
+            !sn_shape_equal(&g->value[a.x].shape, &g->value[n->out[0]].shape) || !sn_const_is_readable(a.c) ||
             !rewrite_is_channels(&a.c->t.shape, &g->value[a.x].shape, &a.per_channel))
             return false;
         *out = a;

@@ -4,9 +4,13 @@
 
 #include "graph/graph.h"
 
-/* Passes read the elements of constants up to this size only: larger ones may have been given back to the system once
- * a plan had packed them (ops/pack_store.h). */
+/* Passes read the elements of constants up to this size only, and of those only that are not in a file still. */
 enum { SN_REWRITE_CONST_MAX_BYTES = 60 << 10 };
+
+static inline bool sn_const_is_readable(const sn_const *c)
+{
+    return !c->file && c->t.size_bytes <= SN_REWRITE_CONST_MAX_BYTES;
+}
 
 /* A node that multiplies or adds a constant which is one number, or one number per channel (axis 1). */
 typedef struct sn_affine {

@@ -196,7 +196,7 @@ static double plan_operand_bytes(const sn_op_ctx *c)
 static setsuna_status plan_bind_node(sn_build *b, const sn_node *n, sn_step *step, uint64_t *packed)
 {
     const sn_op *op;
-    SN_TRY(sn_op_check(n, &op, b->err));
+    SN_TRY(sn_op_check(n, &b->memo, &op, b->err));
     *step = (sn_step){.n_parts = 1,
                       .name = n->name,
                       .op = n->op,
@@ -231,12 +231,13 @@ static setsuna_status plan_bind(sn_build *b, sn_plan *plan)
         return SETSUNA_ENOMEM;
     for (size_t i = 0; i < g->n_node; i++) {
         const sn_node *n = node[i] = &g->node[i];
-        const sn_op *op = sn_op_find(n->domain, n->op, n->opset);
+        const sn_op *op = sn_op_recall(&b->memo, n->domain, n->op, n->opset);
         is_alias[i] = op && (op->flags & SN_OP_ALIAS) && n->in[0] != SN_NONE && b->state[i] == SN_NODE_PLANNED;
         if (is_alias[i])
             continue;
         sn_step *step = &plan->step[plan->n_step];
         SN_TRY(plan_bind_node(b, n, step, &packed[plan->n_step]));
+        plan->has_control |= op && (op->flags & SN_OP_CONTROL);
         plan->n_step++;
         if (step->scratch_bytes > plan->scratch_bytes)
             plan->scratch_bytes = step->scratch_bytes;
@@ -370,20 +371,22 @@ typedef struct check {
     uint32_t n_bad, n_told; /* bad nodes, and those of them in the text */
     bool model_bad;         /* malformed rather than unsupported */
     size_t at;              /* end of what is written to err->text */
+    sn_op_memo memo;
+    setsuna_error one; /* of the node being looked at */
 } check;
 
 static void check_node(const sn_node *n, check *c, setsuna_error *err)
 {
-    setsuna_error one = {0};
     const sn_op *op;
-    setsuna_status status = sn_op_check(n, &op, &one);
+    setsuna_status status = sn_op_check(n, &c->memo, &op, &c->one);
     if (status == SETSUNA_OK)
         return;
     c->n_bad++;
     c->model_bad |= status != SETSUNA_EUNSUPPORTED;
     if (!err)
         return;
-    int w = snprintf(err->text + c->at, sizeof err->text - c->at, "%s%s: %s", c->at ? "\n" : "", one.where, one.text);
+    int w =
+        snprintf(err->text + c->at, sizeof err->text - c->at, "%s%s: %s", c->at ? "\n" : "", c->one.where, c->one.text);
     if (c->n_told + 1 == c->n_bad && w > 0 && (size_t)w + 96 < sizeof err->text - c->at) {
         c->at += (size_t)w;
         c->n_told++;

@@ -28,8 +28,8 @@ typedef struct sn_bench_output {
 typedef struct sn_bench_result {
     const char *setsuna; /* version of Setsuna */
     const sn_passport *passport;
-    const char *model;   /* as the user named it: file of a model or a pipeline */
-    const char *engine;  /* sn_model_engine */
+    const char *model;  /* as the user named it: file of a model or a pipeline */
+    const char *engine; /* sn_model_engine */
     uint32_t threads;
     const char *cpu_level; /* that the kernels were chosen for */
     const char *precision; /* of products */

@@ -99,6 +99,6 @@ assert "first 1000000 of" in said, said
 # A log that cannot be written fails the job, after the report.
 report, said = bench("/nowhere/log.bin", "--runs", "20", code=1)
 assert report["runs"] == 20 and "/nowhere/log.bin" in said
-os.mkdir("folder.csv")
+os.makedirs("folder.csv", exist_ok=True)
 report, said = bench("folder.csv", "--runs", "20", code=1)
 assert "folder.csv" in said and os.listdir("folder.csv") == []

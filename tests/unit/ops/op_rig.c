@@ -121,7 +121,7 @@ int op_rig_infer(op_rig *r)
     r->node->out = values + OP_RIG_IN;
     r->node->n_in = r->node->n_formal = r->n_in;
     r->node->n_out = r->n_out;
-    int status = sn_op_check(r->node, &r->op, &r->err);
+    int status = sn_op_check(r->node, NULL, &r->op, &r->err);
     if (status != SETSUNA_OK)
         return status;
     *c = (sn_op_ctx){.node = r->node,

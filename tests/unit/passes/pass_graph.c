@@ -59,7 +59,7 @@ uint32_t pass_graph_number(pass_graph *t, float v)
 static const sn_op *pass_graph_ctx(pass_graph *t, const sn_node *n, sn_op_ctx *c, setsuna_error *err)
 {
     const sn_op *op = NULL;
-    if (sn_op_check(n, &op, err) != SETSUNA_OK)
+    if (sn_op_check(n, NULL, &op, err) != SETSUNA_OK)
         return NULL;
     *c = (sn_op_ctx){.node = n,
                      .op = op,
