@@ -43,6 +43,7 @@ static void search_take(sn_bench_lane *lane, search_run *r)
     r->openings = lane->openings;
     r->log = lane->log;
     sn_bench_lane_init(lane);
+    sn_request_log_init(&lane->log, NULL, r->log.cap);
 }
 
 static setsuna_status search_measure(const sn_bench_search *b, double rate, uint32_t k, search_run *r,

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static char compare_bench[] = "bench", compare_duration[] = "--duration", compare_second[] = "1s";
+static char compare_bench[] = "bench", compare_duration[] = "--duration", compare_second[] = "1s",
+            compare_no_history[] = "--no-history";
 
 static setsuna_status words_memory(setsuna_error *err)
 {
@@ -88,13 +89,17 @@ static setsuna_status words_arm(sn_compare_words *w, int arm, char *const *word,
     if (n == 0)
         return sn_fail(err, SETSUNA_EINVAL, NULL, "%c has no command line: -- BENCH A... -- BENCH B...", 'A' + arm);
     bool own = strcmp(word[0], "bench") == 0;
-    if (n + own > SN_COMPARE_WORDS_MAX)
+    if (n + 2 > SN_COMPARE_WORDS_MAX)
         return sn_fail(err, SETSUNA_ELIMIT, NULL, "more than %d words", SN_COMPARE_WORDS_MAX);
     if (own && !(w->arm[arm][0] = words_self(w->arena)))
         return sn_fail(err, SETSUNA_EIO, NULL, "this program does not know its own path: name one before bench");
-    for (int i = 0; i < n; i++)
-        w->arm[arm][i + own] = word[i];
-    w->arm[arm][n + own] = NULL;
+    int at = own;
+    for (int i = 0; i < n; i++) {
+        w->arm[arm][at++] = word[i];
+        if (own && i == 0)
+            w->arm[arm][at++] = compare_no_history;
+    }
+    w->arm[arm][at] = NULL;
     return SETSUNA_OK;
 }
 
@@ -127,14 +132,14 @@ setsuna_status sn_compare_words_short(sn_compare_words *w, char *const *operand,
     for (int arm = 0; arm < 2; arm++) {
         char *word[SN_COMPARE_WORDS_MAX];
         int used = 0, more;
-        if (n + 3 > SN_COMPARE_WORDS_MAX - 1)
+        if (n + 3 > SN_COMPARE_WORDS_MAX - 2)
             return sn_fail(err, SETSUNA_ELIMIT, NULL, "more than %d words", SN_COMPARE_WORDS_MAX);
         word[used++] = compare_bench;
         word[used++] = compare_duration;
         word[used++] = compare_second;
         for (int i = 0; i < n; i++)
             word[used++] = operand[i];
-        SN_TRY(sn_compare_words_split(w->arena, own[arm], word + used, SN_COMPARE_WORDS_MAX - 1 - used, &more, err));
+        SN_TRY(sn_compare_words_split(w->arena, own[arm], word + used, SN_COMPARE_WORDS_MAX - 2 - used, &more, err));
         SN_TRY(words_arm(w, arm, word, used + more, err));
     }
     return words_finish(w, err);

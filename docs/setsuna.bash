@@ -22,6 +22,8 @@ _setsuna()
         choices='ref avx2 avx512 avx512vnni avx512bf16 neon neondot'
     elif [[ $prev == --precision ]]; then
         choices='f32 bf16'
+    elif [[ $prev == --slo ]]; then
+        choices=$("$setsuna" bench --slo help 2>/dev/null | sed -n 's/^  \([a-z0-9-]*\) .*/\1/p')
     elif [[ $prev == --engine ]]; then
         choices='native onnxruntime'
     elif [[ $prev == --lang ]]; then
