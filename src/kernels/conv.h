@@ -58,9 +58,10 @@ typedef struct sn_conv_spec {
 } sn_conv_spec;
 
 typedef enum sn_conv_wino_use {
-    SN_CONV_WINO_NEVER, /* there is no such kernel, or it is not wanted */
-    SN_CONV_WINO_FAST,  /* where it is estimated to be faster */
-    SN_CONV_WINO_ALWAYS /* where it is possible: for tests */
+    SN_CONV_WINO_NEVER,   /* there is no such kernel, or it is not wanted */
+    SN_CONV_WINO_FAST,    /* where it is estimated to be faster */
+    SN_CONV_WINO_ALWAYS2, /* where it is possible, with 2x2 outputs a tile: for tests */
+    SN_CONV_WINO_ALWAYS4  /* likewise with 4x4 */
 } sn_conv_wino_use;
 
 /* How many accumulators a level's registers hold, and how its loops are best cut. */
@@ -90,7 +91,8 @@ typedef struct sn_conv {
     int64_t chunk;                /* input channels that a bundle passes over at once, whole blocks */
     int64_t inner_lo, inner_hi;   /* output pixels of a row whose taps all lie inside the input row */
     int64_t bundle_k;             /* input channels of a bundle, at most */
-    bool winograd;                /* n_tile and band_tiles are then of 4x4 pixels... */
+    bool winograd;                /* n_tile and band_tiles are then of... */
+    int64_t wino_out;             /* ...so many pixels a side: 4 or 2... */
     int64_t wino_rows, wino_cols; /* ...of which an image has so many */
     double flops;
 } sn_conv;
@@ -218,7 +220,13 @@ typedef struct sn_conv_share {
 } sn_conv_share;
 sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts);
 
-/* Scratch of a part of a Winograd convolution: for each of the 36 products, a chunk's transformed pixels of all input
+/* Products of a tile and channel of a Winograd convolution: 36 or 16. */
+static inline int64_t sn_conv_wino_products(const sn_conv *cv)
+{
+    return (cv->wino_out + 2) * (cv->wino_out + 2);
+}
+
+/* Scratch of a part of a Winograd convolution: for each of the products, a chunk's transformed pixels of all input
  * blocks, then the sums of all output blocks. A vector more each, so that products do not fall on the same cache sets.
  */
 static inline int64_t sn_conv_wino_in_floats(const sn_conv *cv)
@@ -232,7 +240,7 @@ static inline int64_t sn_conv_wino_out_floats(const sn_conv *cv)
 }
 static inline int64_t sn_conv_wino_part_floats(const sn_conv *cv)
 {
-    return (36 * (sn_conv_wino_in_floats(cv) + sn_conv_wino_out_floats(cv)) + 15) / 16 * 16;
+    return (sn_conv_wino_products(cv) * (sn_conv_wino_in_floats(cv) + sn_conv_wino_out_floats(cv)) + 15) / 16 * 16;
 }
 
 /* First block of a bundle. */

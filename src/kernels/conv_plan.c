@@ -1,6 +1,5 @@
 /* Tiling, splitting and packing of convolutions: everything about them that is not arithmetic on pixels. */
 #include "kernels/conv.h"
-#include "kernels/conv_winograd.h"
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +11,8 @@ enum {
     CONV_BAND_BYTES = 320 << 10,
     CONV_NEAR_BYTES = 20 << 10,        /* likewise, in a first level of 32 or 48 KiB */
     CONV_WINO_BYTES = 704 << 10,       /* transformed pixels and products */
-    CONV_WINO_ONCE_BYTES = 1536 << 10, /* so much of them, if the weights then pass only once */
+    CONV_WINO_ONCE_BYTES = 1536 << 10, /* so much of them, if the weights then pass only once; and */
+    CONV_WINO_FAR_BYTES = 3 << 20,     /* so much, if the weights do not stay in the second level */
     /* With fewer, parts share out the outputs instead, and each transforms all pixels. */
     CONV_WINO_TILES_PER_PART = 14,
     /* Below this a share is not worth the hand-over to another thread, which costs a fraction of a microsecond. */
@@ -160,44 +160,54 @@ static void conv_choose_order(sn_conv *cv)
 static double conv_wino_cycles(const sn_conv *cv, int64_t n, bool weights_stay)
 {
     const sn_conv_spec *s = &cv->s;
-    int64_t in_blocks = conv_ceil_div(s->ic, cv->limits.block);
+    double in_blocks = (double)conv_ceil_div(s->ic, cv->limits.block), out_blocks = (double)cv->out_blocks;
     conv_cut px = {cv->row_tiles, cv->tile_base, cv->tile_more};
     conv_cut blocks = {cv->n_bundle, cv->bundle_base, cv->bundle_more};
-    double products = SN_WINO_PRODUCTS * (double)s->ic * conv_grid_cycles(px, blocks);
+    double products = (double)(sn_conv_wino_products(cv) * s->ic) * conv_grid_cycles(px, blocks);
     /* Measured: a tile of a block takes so many cycles to transform in, and out. */
-    double transforms = (double)n * (130.0 * (double)in_blocks + 110.0 * (double)cv->out_blocks);
-    double weights = 4.0 * SN_WINO_PRODUCTS * (double)s->ic * (double)(cv->out_blocks * cv->limits.block);
+    double transforms =
+        (double)n * (cv->wino_out == 4 ? 130 * in_blocks + 110 * out_blocks : 70 * in_blocks + 50 * out_blocks);
+    double weights = 4.0 * (double)sn_conv_weights_size(cv);
     double bytes_per_cycle = weights_stay ? 32 : 9; /* from the second level, or from memory */
     return fmax(products, weights / bytes_per_cycle) + transforms;
 }
 
-/* Tries the convolution as a Winograd product; on false *cv is as before. */
-static bool conv_try_winograd(sn_conv *cv, double direct_cycles)
+/* The convolution as a Winograd product with `out` x `out` outputs a tile. Returns its cycles. */
+static double conv_plan_winograd(sn_conv *w, int64_t out)
 {
-    sn_conv w = *cv;
-    sn_conv_spec *s = &w.s;
-    if (w.limits.winograd == SN_CONV_WINO_NEVER || s->kh != 3 || s->kw != 3 || s->stride_h != 1 || s->stride_w != 1 ||
-        s->dilation_h != 1 || s->dilation_w != 1 || s->group != 1 || s->plain_in || s->step_h != 1 || s->step_w != 1)
-        return false;
-    int64_t b = w.limits.block, in_blocks = conv_ceil_div(s->ic, b);
-    w.winograd = true;
-    w.wino_rows = conv_ceil_div(s->oh, SN_WINO_OUT), w.wino_cols = conv_ceil_div(s->ow, SN_WINO_OUT);
-    w.n_tile = s->n * w.wino_rows * w.wino_cols;
-    double per_tile = 4.0 * SN_WINO_PRODUCTS * (double)((in_blocks + w.out_blocks) * b);
-    int64_t most = w.limits.px_max[1] ? w.limits.px_max[1] : w.limits.px_max[0];
+    sn_conv_spec *s = &w->s;
+    int64_t b = w->limits.block, in_blocks = conv_ceil_div(s->ic, b), ow = s->ow;
+    w->winograd = true;
+    w->wino_out = out;
+    w->wino_rows = conv_ceil_div(s->oh, out), w->wino_cols = conv_ceil_div(s->ow, out);
+    w->n_tile = s->n * w->wino_rows * w->wino_cols;
+    double per_tile = 4.0 * (double)sn_conv_wino_products(w) * (double)((in_blocks + w->out_blocks) * b);
+    int64_t most = w->limits.px_max[1] ? w->limits.px_max[1] : w->limits.px_max[0];
     int64_t chunk = (int64_t)fmax(CONV_WINO_BYTES / per_tile, (double)most);
     chunk = chunk > most ? chunk / most * most : chunk;
-    w.band_tiles = w.n_tile < chunk || (double)w.n_tile * per_tile <= CONV_WINO_ONCE_BYTES ? w.n_tile : chunk;
-    s->ow = w.band_tiles; /* what conv_choose_tile cuts */
-    conv_choose_tile(&w);
-    s->ow = cv->s.ow;
-    double chunks = (double)w.n_tile / (double)w.band_tiles;
-    double weights = 4.0 * SN_WINO_PRODUCTS * (double)s->ic * (double)(w.out_blocks * b);
-    double cycles = chunks * conv_wino_cycles(&w, w.band_tiles, chunks > 1 && weights < 2e6);
-    if (cycles > 0.8 * direct_cycles && w.limits.winograd == SN_CONV_WINO_FAST)
-        return false;
-    *cv = w;
-    return true;
+    double weights = 4.0 * (double)sn_conv_weights_size(w);
+    double once = weights > 1 << 20 ? CONV_WINO_FAR_BYTES : CONV_WINO_ONCE_BYTES;
+    w->band_tiles = w->n_tile < chunk || (double)w->n_tile * per_tile <= once ? w->n_tile : chunk;
+    s->ow = w->band_tiles; /* what conv_choose_tile cuts */
+    conv_choose_tile(w);
+    s->ow = ow;
+    double chunks = (double)w->n_tile / (double)w->band_tiles;
+    return chunks * conv_wino_cycles(w, w->band_tiles, chunks > 1 && weights < 2e6);
+}
+
+/* Tries the convolution as a Winograd product; otherwise *cv stays as it is. */
+static void conv_try_winograd(sn_conv *cv, double direct_cycles)
+{
+    const sn_conv_spec *s = &cv->s;
+    sn_conv_wino_use use = cv->limits.winograd;
+    if (use == SN_CONV_WINO_NEVER || s->kh != 3 || s->kw != 3 || s->stride_h != 1 || s->stride_w != 1 ||
+        s->dilation_h != 1 || s->dilation_w != 1 || s->group != 1 || s->plain_in || s->step_h != 1 || s->step_w != 1)
+        return;
+    sn_conv large = *cv, small = *cv;
+    double large_cycles = conv_plan_winograd(&large, 4), small_cycles = conv_plan_winograd(&small, 2);
+    bool is_small = use == SN_CONV_WINO_ALWAYS2 || (use == SN_CONV_WINO_FAST && small_cycles < 0.95 * large_cycles);
+    if (use != SN_CONV_WINO_FAST || (is_small ? small_cycles : large_cycles) <= 0.8 * direct_cycles)
+        *cv = is_small ? small : large;
 }
 
 void sn_conv_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_conv *out)
@@ -294,7 +304,7 @@ sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts)
 
 size_t sn_conv_weights_size(const sn_conv *cv)
 {
-    int64_t taps = cv->winograd ? SN_WINO_PRODUCTS : cv->s.kh * cv->s.kw;
+    int64_t taps = cv->winograd ? sn_conv_wino_products(cv) : cv->s.kh * cv->s.kw;
     return (size_t)(cv->out_blocks * cv->limits.block * cv->bundle_k * taps);
 }
 
@@ -364,5 +374,5 @@ void sn_conv_pack_bias(const sn_conv *cv, const void *bias, float *dst)
 
 double sn_conv_winograd_flops(const sn_conv *cv)
 {
-    return cv->winograd ? 2.0 * SN_WINO_PRODUCTS * (double)cv->n_tile * (double)cv->s.ic * (double)cv->s.oc : 0;
+    return cv->winograd ? 2.0 * (double)(sn_conv_wino_products(cv) * cv->n_tile) * (double)(cv->s.ic * cv->s.oc) : 0;
 }
