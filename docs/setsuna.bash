@@ -24,6 +24,12 @@ _setsuna()
         choices='f32 bf16'
     elif [[ $prev == --engine ]]; then
         choices='native onnxruntime'
+    elif [[ $prev == --lang ]]; then
+        choices='en ja'
+    elif [[ $prev == --format ]]; then
+        choices='csv json'
+    elif [[ $COMP_CWORD -eq 2 && ${COMP_WORDS[1]} == history ]]; then
+        choices='list show tag export prune remove'
     fi
     # No choice of ours: `-o default` below completes file names.
     mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$cur")

@@ -123,12 +123,24 @@ struct sn_op {
 /* The operator for a node: the entry of the highest `since` <= node->opset whose `until` allows it. NULL: none. */
 const sn_op *sn_op_find(const char *domain, const char *name, int32_t opset);
 
+/* What sn_op_find answered lately: a model has few operators and many nodes. All zero at first; the strings that were
+ * asked for need not stay. */
+enum { SN_OP_MEMO_SLOTS = 64 };
+
+typedef struct sn_op_memo {
+    const sn_op *op[SN_OP_MEMO_SLOTS];
+    int32_t opset[SN_OP_MEMO_SLOTS];
+} sn_op_memo;
+
+/* As sn_op_find. memo: NULL, or used by one thread at a time. */
+const sn_op *sn_op_recall(sn_op_memo *memo, const char *domain, const char *name, int32_t opset);
+
 /* Calls fn for every registered operator, sorted by domain, name, since. */
 void sn_op_each(void (*fn)(const sn_op *op, void *arg), void *arg);
 
-/* Is there an operator, are the counts right, are all attributes permitted and of the right kind?
+/* Is there an operator, are the counts right, are all attributes permitted and of the right kind? memo: NULL is fine.
  * Returns OK, EUNSUPPORTED or EMODEL with a text that names node, operator and opset. */
-setsuna_status sn_op_check(const sn_node *n, const sn_op **op_out, setsuna_error *err);
+setsuna_status sn_op_check(const sn_node *n, sn_op_memo *memo, const sn_op **op_out, setsuna_error *err);
 
 /* ---- helpers for infer and bind (ops/op.c) --------------------------------------------------------- */
 

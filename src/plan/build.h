@@ -25,8 +25,9 @@ typedef struct sn_build {
     sn_arena *scratch;      /* gone when the plan is made */
     sn_pack_store *folding; /* packed constants of nodes that are folded: gone with the build */
     sn_op_ctx *ctx;         /* one, reused for every node */
-    uint8_t *state;         /* sn_node_state of each node of graph, after propagate */
-    uint32_t *need;         /* values that deferred nodes must know to be planned; may repeat. From the allocator */
+    sn_op_memo memo;
+    uint8_t *state; /* sn_node_state of each node of graph, after propagate */
+    uint32_t *need; /* values that deferred nodes must know to be planned; may repeat. From the allocator */
     size_t n_need, cap_need;
     sn_sequence **sequence; /* per value, NULL for tensors; n_sequence entries. From the allocator */
     size_t n_sequence, cap_sequence;

@@ -312,7 +312,7 @@ void sn_mem_share(sn_mem *m, size_t *live, size_t *was, size_t live_max)
     for (size_t i = 0; i < m->n_node; i++) {
         if (m->is_alias[i])
             continue;
-        const sn_op *op = sn_op_find(m->node[i]->domain, m->node[i]->op, m->node[i]->opset);
+        const sn_op *op = sn_op_recall(&m->b->memo, m->node[i]->domain, m->node[i]->op, m->node[i]->opset);
         if (op && (op->flags & SN_OP_INPLACE))
             share_in_place(m, s);
         s++;

@@ -29,4 +29,6 @@ expect '--help' version --
 expect '' version ''
 expect '' nonsense -x
 expect 'avx512 avx512vnni avx512bf16' version --cpu avx5
+expect 'show' history s
+expect 'en ja' report --lang ''
 exit $failed
