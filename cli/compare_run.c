@@ -125,10 +125,10 @@ setsuna_status sn_compare_run_start(char *const *argv, const char *name, const v
         words[n] = argv[n];
     }
     SN_TRY(run_folder_create(&f, err));
+    words[n++] = no_history; /* a comparison's many short runs are no history of anything */
     words[n++] = json;
     words[n++] = log;
     words[n++] = f.log;
-    words[n++] = no_history; /* a comparison's many short runs are no history of anything */
     words[n] = NULL;
     setsuna_status status = run_spawn(words, &f, &pid, err);
     int result = status == SETSUNA_OK ? run_wait(pid, stop) : 0;
