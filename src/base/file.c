@@ -229,7 +229,7 @@ static setsuna_status file_write_all(int fd, const sn_file_part *part, size_t n_
         size_t n = 0, left;
         for (; n < BATCH && n < n_part; n++) {
             size_t skip = n ? 0 : done;
-            io[n] = (struct iovec){(char *)(uintptr_t)part[n].data + skip, part[n].size - skip};
+            io[n] = (struct iovec){(void *)((uintptr_t)part[n].data + skip), part[n].size - skip};
         }
         ssize_t wrote = writev(fd, io, (int)n);
         if (wrote < 0 && errno == EINTR)

@@ -166,8 +166,8 @@ static setsuna_status frame_create(sn_exec *e, exec_level *l, sn_plan *plan, exe
     f->slot = sn_alloc_zero(a, (plan->n_slot + 1) * sizeof *f->slot);
     f->desc = sn_alloc_zero(a, (plan->n_slot + 1) * sizeof *f->desc);
     f->dynamic = sn_alloc_zero(a, (plan->n_dynamic + 1) * sizeof *f->dynamic);
-    f->control = plan->n_dynamic ? sn_alloc_zero(a, (plan->n_step + 1) * sizeof *f->control) : NULL;
-    bool ok = f->slot && f->desc && f->dynamic && (f->control || !plan->n_dynamic);
+    f->control = plan->has_control ? sn_alloc_zero(a, (plan->n_step + 1) * sizeof *f->control) : NULL;
+    bool ok = f->slot && f->desc && f->dynamic && (f->control || !plan->has_control);
     if (ok && plan->rest) {
         f->boundary = sn_alloc_zero(a, (plan->n_output + 1) * sizeof *f->boundary);
         f->rest = sn_alloc_zero(a, sizeof *f->rest);

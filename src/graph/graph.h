@@ -122,6 +122,9 @@ uint64_t sn_const_uid(const setsuna_tensor *t);
 /* Copies a constant's bytes to dst, wherever they are. Thread-safe. Returns OK or EIO. */
 setsuna_status sn_const_read(const sn_const *c, void *dst, setsuna_error *err);
 
+/* The same of bytes [offset, offset + size_bytes), which the constant has. */
+setsuna_status sn_const_read_part(const sn_const *c, size_t offset, size_t size_bytes, void *dst, setsuna_error *err);
+
 /* Adds a node; in and out are copied. The pointer is valid until the next node is added. NULL: out of memory. */
 sn_node *sn_graph_add_node(sn_graph *g, const char *domain, const char *op, int32_t opset, const char *name,
                            const uint32_t *in, uint32_t n_in, const uint32_t *out, uint32_t n_out);

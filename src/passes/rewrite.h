@@ -27,6 +27,15 @@ bool sn_match_affine(const sn_graph *g, const sn_node *n, sn_affine *out);
 /* The factor or summand of a channel, inverse applied. */
 double sn_affine_at(const sn_affine *a, int64_t channel);
 
+/* What fused operators name in their attributes activation, act_alpha and act_beta (kernels/activation.h). */
+typedef struct sn_rewrite_act {
+    const char *name;
+    float alpha, beta;
+} sn_rewrite_act;
+
+/* Relu, LeakyRelu, Clip with constant bounds, Sigmoid, Tanh, HardSigmoid, HardSwish, Gelu, setsuna.Swish. */
+bool sn_rewrite_match_act(const sn_graph *g, const sn_node *n, sn_rewrite_act *out);
+
 /* The value is f32 and its whole shape is known. */
 bool sn_rewrite_is_f32(const sn_graph *g, uint32_t v);
 

@@ -91,7 +91,8 @@ setsuna_status sn_lower_qoperator(sn_build *b, const sn_node *n, sn_node **made_
 /* Assigns slots and arena offsets. On entry the in and out of each step are value indices of b->graph; on return they
  * are slots. node: the graph's nodes in order; is_alias: those that made no step because their output is their input's
  * bytes; packed: per step, the inputs that its run does not read.
- * Sets slot, n_slot, n_dynamic, arena_bytes, live_bytes, const_bytes and output of the plan. */
+ * Drops steps that only copy what lies in its place already. Sets slot, n_slot, n_dynamic, arena_bytes, live_bytes,
+ * const_bytes and output of the plan. */
 setsuna_status sn_plan_memory(sn_build *b, sn_plan *plan, const sn_node *const *node, const bool *is_alias,
                               size_t n_node, const uint64_t *packed);
 

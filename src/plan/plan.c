@@ -240,6 +240,7 @@ static setsuna_status plan_bind(sn_build *b, sn_plan *plan)
             continue;
         sn_step *step = &plan->step[plan->n_step];
         SN_TRY(plan_bind_node(b, n, step, &packed[plan->n_step]));
+        plan->has_control |= op && (op->flags & SN_OP_CONTROL);
         plan->n_step++;
         if (step->scratch_bytes > plan->scratch_bytes)
             plan->scratch_bytes = step->scratch_bytes;

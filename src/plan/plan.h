@@ -46,7 +46,7 @@ typedef struct sn_plan_env {
     _Atomic uint64_t plan_epoch; /* plans made so far: the clock of plan->used */
     sn_pack_store *store;
     pthread_mutex_t lock; /* held while a plan is made: one at a time per model */
-    /* Binds If, Loop and Scan; exec's, because they run plans. */
+    /* Binds If, Loop, Scan and ForEach; exec's, because they run plans. */
     setsuna_status (*bind_control)(struct sn_plan_env *env, sn_graph *g, const sn_node *n, sn_arena *arena, sn_step *s,
                                    setsuna_error *err);
     void (*release_control)(const sn_step *s); /* frees what bind_control made; called when the plan goes */
@@ -78,10 +78,11 @@ struct sn_plan {
     size_t n_step;
     sn_slot *slot;
     uint32_t n_slot, n_dynamic;
+    bool has_control; /* steps that run plans of their own */
     uint32_t n_input, n_output;
     uint32_t *output;     /* slot of each module output; NULL when rest is not */
     size_t arena_bytes;   /* workspace for all slots of kind ARENA */
-    size_t live_bytes;    /* the largest sum of simultaneously live tensors: a lower bound of arena_bytes */
+    size_t live_bytes;    /* the largest sum of simultaneously live buffers: a lower bound of arena_bytes */
     size_t scratch_bytes; /* largest scratch of a step */
     size_t const_bytes;   /* constants read in place */
     sn_module *rest;      /* NULL: the plan is complete */
