@@ -1,4 +1,4 @@
-/* versus [--threads N] [--rounds N] [--seconds S] [--cpu LEVEL] [--beside MODEL] MODEL
+/* versus [--threads N] [--rounds N] [--seconds S] [--cpu LEVEL] [--precision NAME] [--beside MODEL] MODEL
  *        [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]
  *
  * The native engine and ONNX Runtime side by side in one process, N threads each, on the same input: rounds of A B A B,
@@ -9,7 +9,7 @@
  *
  * --beside: a third takes turns, the native engine on another model with the same inputs (the float form of a quantised
  * one). It is "beside" in the object, and how many times faster the first is than it "over_beside_p50" and "..._min".
- * --cpu: the native engine's kernels are held to that level.
+ * --cpu: the native engine's kernels are held to that level. --precision: of the first; the one beside is f32.
  */
 #include "base/clock.h"
 #include "cli/model_inputs.h"
@@ -28,6 +28,7 @@ static const struct timespec versus_pause = {.tv_nsec = 20000000};
 
 typedef struct contender {
     const char *key, *engine, *path;
+    sn_precision precision;
     sn_model *model;
     sn_session *session;
     setsuna_tensor out[64];
@@ -118,7 +119,8 @@ static uint64_t versus_open(contender *c, int n, uint32_t threads, int level, sn
 {
     uint64_t slowest = 1;
     for (int i = 0; i < n; i++) {
-        sn_model_options o = {.engine = c[i].engine, .cpu_level = level, .n_threads = threads};
+        sn_model_options o = {
+            .engine = c[i].engine, .cpu_level = level, .precision = c[i].precision, .n_threads = threads};
         if (sn_model_open(c[i].path, &o, &c[i].model, &error) != SETSUNA_OK ||
             (i == 0 && sn_cli_inputs_make(in, c[0].model, true, &error) != SETSUNA_OK) ||
             sn_session_create(c[i].model, &c[i].session, &error) != SETSUNA_OK)
@@ -133,8 +135,8 @@ static uint64_t versus_open(contender *c, int n, uint32_t threads, int level, sn
 
 static int versus_usage(void)
 {
-    fprintf(stderr, "usage: versus [--threads N] [--rounds N] [--seconds S] [--cpu LEVEL] [--beside MODEL] "
-                    "MODEL [INPUT...]\n");
+    fprintf(stderr, "usage: versus [--threads N] [--rounds N] [--seconds S] [--cpu LEVEL] [--precision NAME] "
+                    "[--beside MODEL] MODEL [INPUT...]\n");
     return 2;
 }
 
@@ -154,6 +156,9 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[at], "--beside") == 0) {
             c[2].path = argv[at + 1];
             n = 3;
+        } else if (strcmp(argv[at], "--precision") == 0) {
+            if (sn_precision_parse(argv[at + 1], &c[0].precision) != SETSUNA_OK)
+                return versus_usage();
         } else if (strcmp(argv[at], "--cpu") == 0) {
             sn_cpu_level cap;
             if (sn_cpu_level_parse(argv[at + 1], &cap) != SETSUNA_OK)

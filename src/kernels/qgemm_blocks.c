@@ -139,7 +139,7 @@ static void qgemm_band(const sn_qgemm_table *t, const sn_qgemm *g, const qgemm_c
     sn_qgemm_tile tile = {
         .lda_bytes = g->px_step_bytes, .tap = g->tap, .n_tap = g->n_tap, .k = qgemm_groups(l, g->k), .rq = &rq};
     tile.ldy = g->ldy;
-    const int64_t steps = g->n_tap * tile.k, line = (int64_t)(l->nr * l->group * l->bytes);
+    const int64_t steps = g->n_tap * tile.k, line = (int64_t)l->nr * l->group * l->bytes;
     const int64_t share = (line + t1 - t0 - 1) / (t1 - t0); /* of each group of the next panel, with each tile */
     const bool after = rq.kind == SN_REQUANT_F32 && (rq.act.kind != SN_ACT_NONE || rq.has_residual);
     if (rq.b_zero)

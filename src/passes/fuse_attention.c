@@ -151,7 +151,7 @@ static bool attention_view_gather(const fuse_attention *f, attention_view *v, co
     const sn_const *c = sn_graph_const(f->g, sn_node_in(n, 1));
     int64_t count, at;
     int32_t axis;
-    if (!c || c->file || c->t.shape.rank > 1 || !sn_shape_numel(&c->t.shape, &count) || count != 1 ||
+    if (!c || !sn_const_is_readable(c) || c->t.shape.rank > 1 || !sn_shape_numel(&c->t.shape, &count) || count != 1 ||
         !sn_axis_normalize(sn_node_int(n, "axis", 0), v->rank, &axis))
         return false;
     at = sn_tensor_get_i64(&c->t, 0);

@@ -119,7 +119,7 @@ static bool rewrite_clip(const sn_graph *g, const sn_node *n, sn_rewrite_act *ou
         const sn_const *c = sn_graph_const(g, sn_node_in(n, i));
         if (sn_node_in(n, i) == SN_NONE)
             continue;
-        if (!c || c->t.size_bytes != sizeof(float))
+        if (!c || !sn_const_is_readable(c) || c->t.size_bytes != sizeof(float))
             return false;
         bound[i - 1] = (float)sn_tensor_get_f64(&c->t, 0);
     }

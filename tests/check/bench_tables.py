@@ -74,6 +74,9 @@ assert any(line.startswith("| resnet18-batch8 | 0.1250 | 0.2500 | 2.00 (") for l
 assert "| **geometric mean of 2** | | | **2.83** | | | **2.83** |" in lines, lines
 held = bench.table([row("resnet18-avx2", 1, 2.0), row("vit-tiny-avx2", 1, 2.0)], "avx2", [row("resnet18", 1, 2.0)])
 assert [line.split(" | ")[-1] for line in held.splitlines() if "-avx2 |" in line] == ["1.00 |", "- |"], held
+bf16 = bench.table([dict(row("resnet18-bf16", 1, 2.0), float_ns={"min": 3e6, "p50": 3e6},
+                         over_float_min={"median": 3.0, "low": 2.9, "high": 3.1})], "bf16")
+assert "| 3.00 | 3.00 (2.90-3.10) |" in bf16 and bf16.rstrip().endswith("**2.00** | | **3.00** |"), bf16
 assert [bench.batch_of(name) for name in ("resnet50", "vit-tiny-batch32")] == [1, 32]
 assert bench.float_form("vit-tiny-batch32") == "vit-tiny" and bench.suite_of("vit-tiny-avx2") == "avx2"
 

@@ -107,7 +107,7 @@ static void rdft_run_power(parity *t, const sn_rdft_table *table, const rdft_cas
 static void rdft_special(parity *t, const sn_rdft_table *table, int32_t n, const double *root)
 {
     rdft_case c = rdft_open(t, table, n);
-    int64_t bin = parity_between(t, 1, n / 2 - 1);
+    int64_t bin = n / 4 + parity_between(t, -7, 7);
     for (int64_t j = 0; j < n; j++) {
         c.window.data[j] = 1;
         c.x.data[j] = (float)root[j * bin % n];
