@@ -23,12 +23,12 @@ with open(os.path.join(SOURCE, "docs/compare.schema.json"), encoding="utf-8") as
 os.environ["TMPDIR"] = os.path.join(os.getcwd(), "tmp")
 os.makedirs(os.environ["TMPDIR"], exist_ok=True)
 
-# stand_in.py SCALE CPU ... --no-history --json --log FILE: 500 latencies around SCALE us, another start in each run.
+# stand_in.py SCALE CPU ... --json --log FILE: 500 latencies around SCALE us, another start in each run.
 STAND_IN = os.path.join(os.getcwd(), "stand_in.py")
 with open(STAND_IN, "w", encoding="utf-8") as f:
     f.write(f"#!{sys.executable}\n" + r'''
 import os, random, signal, struct, sys, zlib
-assert sys.argv[-4:-1] == ["--no-history", "--json", "--log"]
+assert sys.argv[-3:-1] == ["--json", "--log"] and "SETSUNA_NO_HISTORY" in os.environ
 assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
 fds = sorted(int(fd) for fd in os.listdir("/proc/self/fd"))
 assert fds[:3] == [0, 1, 2] and len(fds) <= 4, fds  # and the listing's own
