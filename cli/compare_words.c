@@ -55,8 +55,9 @@ static char *words_join(sn_arena *arena, char *const *word)
             *p++ = '\'';
         for (const char *c = word[i]; *c; c++) {
             if (*c == '\'') {
-                memcpy(p, "'\\'", 3);
-                p += 3;
+                *p++ = '\''; /* out of the quotation, a mark by itself, and in again */
+                *p++ = '\\';
+                *p++ = '\'';
             }
             *p++ = *c;
         }
