@@ -234,7 +234,7 @@ typedef struct run_owned {
 
 setsuna_status sn_history_load(sn_history *h, int64_t id, sn_history_run **out, setsuna_error *err)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     sn_arena *arena = sn_arena_create(sn_allocator_default());
     run_owned *owned = arena ? sn_arena_alloc(arena, sizeof *owned) : NULL;
     setsuna_status status = owned ? sn_history_prepare(h,

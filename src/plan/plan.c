@@ -335,19 +335,23 @@ static sn_plan *module_find(sn_module *m, const setsuna_tensor *inputs)
     return NULL;
 }
 
-/* Lets go of the plan that was not used for longest, but not of the first, which was made just now. */
-static void module_evict(sn_module *m)
+/* Lets go of the plan that was not used for longest, but not of the first, which was made just now. false: there is no
+ * other. */
+static bool module_evict(sn_module *m)
 {
     sn_plan **oldest = &m->plans->next;
     for (sn_plan **at = oldest; *at; at = &(*at)->next)
         if (atomic_load(&(*at)->used) <= atomic_load(&(*oldest)->used))
             oldest = at;
     sn_plan *old = *oldest;
+    if (!old)
+        return false;
     *oldest = old->next;
     m->n_plans--;
     atomic_fetch_sub(&m->env->plan_bytes, plan_bytes(old));
     atomic_store(&old->evicted, true);
     sn_plan_unref(old);
+    return true;
 }
 
 /* A stream of ever-changing shapes must not fill the memory. */
@@ -361,8 +365,9 @@ static void module_keep(sn_module *m, sn_plan *plan)
     m->n_plans++;
     atomic_fetch_add(&env->plan_bytes, plan_bytes(plan));
     atomic_store(&plan->used, atomic_fetch_add(&env->plan_epoch, 1) + 1);
-    while (m->n_plans > 1 && (m->n_plans > sn_plan_limit(env) || atomic_load(&env->plan_bytes) > limit_bytes))
-        module_evict(m);
+    bool more = true;
+    while (more && (m->n_plans > sn_plan_limit(env) || atomic_load(&env->plan_bytes) > limit_bytes))
+        more = module_evict(m);
 }
 
 setsuna_status sn_module_plan(sn_module *m, const setsuna_tensor *inputs, sn_plan **out, setsuna_error *err)
