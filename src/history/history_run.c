@@ -237,13 +237,16 @@ setsuna_status sn_history_load(sn_history *h, int64_t id, sn_history_run **out, 
     sqlite3_stmt *s = NULL;
     sn_arena *arena = sn_arena_create(sn_allocator_default());
     run_owned *owned = arena ? sn_arena_alloc(arena, sizeof *owned) : NULL;
-    setsuna_status status = owned ? sn_history_prepare(h,
-                                                       "SELECT " RUN_COLUMNS ", result, passport, log,"
-                                                       " iif(json_valid(result), json_type(result) = 'object', 0),"
-                                                       " iif(json_valid(passport), json_type(passport) = 'object', 0)"
-                                                       " FROM run WHERE id = ?",
-                                                       &s, err)
-                                  : sn_history_fail(h, SQLITE_NOMEM, err);
+    if (!owned) {
+        sn_arena_destroy(arena);
+        return sn_fail(err, SETSUNA_ENOMEM, h->path, "out of memory");
+    }
+    setsuna_status status = sn_history_prepare(h,
+                                               "SELECT " RUN_COLUMNS ", result, passport, log,"
+                                               " iif(json_valid(result), json_type(result) = 'object', 0),"
+                                               " iif(json_valid(passport), json_type(passport) = 'object', 0)"
+                                               " FROM run WHERE id = ?",
+                                               &s, err);
     if (status != SETSUNA_OK) {
         sn_arena_destroy(arena);
         return status;
