@@ -1,12 +1,12 @@
 /* setsuna bench */
 #include "base/clock.h"
+#include "cli/bench_causes.h"
 #include "cli/bench_schedule.h"
 #include "cli/bench_error.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/per_op.h"
 #include "cli/workload.h"
-#include "ledger/os_probe.h"
 #include "ledger/passport.h"
 #include "report/bench_result.h"
 #include "report/histogram_text.h"
@@ -38,7 +38,7 @@ static const sn_cli_option bench_options[] = {
     {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
-    {"probe", NULL, "also read run-queue wait, faults and switches of every prediction or frame (about 2 us each)"},
+    {"explain", NULL, "say why the slow ones were slow: who ran instead, steal, faults (costs 1 us each)"},
     {"per-op", NULL, "then time every step of a model's plan, beside the least that this machine needs for it"},
     {"sort", "ORDER", "steps by plan (default), time, or gap between time and bound"},
     {"roofline", "GFLOPS,GBPS", "what the bounds are taken from, instead of measuring it"},
@@ -62,7 +62,7 @@ enum {
     BENCH_PLAN_CACHE,
     BENCH_ENGINE,
     BENCH_ORT,
-    BENCH_PROBE,
+    BENCH_EXPLAIN,
     BENCH_PER_OP,
     BENCH_SORT,
     BENCH_ROOFLINE,
@@ -112,7 +112,8 @@ typedef struct bench {
     sn_workload_options workload;
     sn_cli_inputs inputs;
     uint64_t runs, duration_ns, warmup;
-    bool warmup_auto, duration_given, probe, json;
+    bool warmup_auto, duration_given, explain, json;
+    sn_bench_causes *causes; /* where explain is set */
     sn_bench_schedule_options when;
     sn_bench_schedule schedule; /* where when.text is set */
     sn_interval_report intervals;
@@ -228,27 +229,32 @@ static void bench_progress(const bench *b, bool frames, uint64_t done, uint64_t 
             frames ? "frames" : "predictions");
 }
 
-typedef struct bench_probe {
-    sn_os_probe os;
-    sn_os_reading before; /* the next request */
-} bench_probe;
-
-/* Request i into the book, due at due_ns and begun at begin_ns. *end_out: when it was done. */
-static setsuna_status bench_serve(bench *b, sn_workload *w, uint64_t i, uint64_t due_ns, uint64_t begin_ns,
-                                  bench_probe *probe, uint64_t *end_out, setsuna_error *err)
+/* How the request's due time came about: bench_due of bench_schedule.c. */
+static sn_cause_due bench_due_kind(const bench *b, uint64_t i)
 {
-    sn_os_reading after;
+    const sn_schedule *s = &b->schedule.schedule;
+    if (b->when.text && s->kind == SN_SCHEDULE_MULTI)
+        return i % s->point[0] == 0 ? SN_CAUSE_DUE_AFTER : SN_CAUSE_DUE_SAME;
+    return b->when.text && sn_schedule_is_open(s) ? SN_CAUSE_DUE_FIXED : SN_CAUSE_DUE_AFTER;
+}
+
+/* Request i into the book. *end_out: when it was done. */
+static setsuna_status bench_serve(bench *b, sn_workload *w, uint64_t i, const sn_bench_time *t, uint64_t *end_out,
+                                  setsuna_error *err)
+{
     sn_ledger l;
-    sn_ledger_begin_at(&l, i, due_ns);
-    if (due_ns != begin_ns)
-        sn_ledger_wait_at(&l, SN_WAIT_QUEUE, begin_ns - due_ns, begin_ns);
+    sn_ledger_begin_at(&l, i, t->due_ns);
+    if (t->due_ns != t->begin_ns)
+        sn_ledger_wait_at(&l, SN_WAIT_QUEUE, t->begin_ns - t->due_ns, t->begin_ns);
     setsuna_status status = sn_workload_run(w, &l, &b->more, err);
     uint64_t end = *end_out = sn_now_ns();
-    if (b->probe) {
-        sn_os_probe_read(&probe->os, &after);
-        sn_ledger_explain(&l, &probe->before, &after);
-        probe->before = after;
-    }
+    sn_cause_request r = {.due_ns = t->due_ns,
+                          .free_ns = t->free_ns,
+                          .begin_ns = t->begin_ns,
+                          .end_ns = end,
+                          .group = b->workload.n_input ? (uint16_t)((b->n_begun - 1) % b->workload.n_input) : 0,
+                          .due = bench_due_kind(b, i)};
+    SN_TRY(sn_bench_causes_end(b->causes, &r, &l, err));
     sn_ledger_close_at(&l, end);
     SN_TRY(status);
     if (sn_book_add(&b->book, &l) != SETSUNA_OK)
@@ -257,21 +263,19 @@ static setsuna_status bench_serve(bench *b, sn_workload *w, uint64_t i, uint64_t
 }
 
 /* Request i, begun at once. */
-static setsuna_status bench_request(bench *b, sn_workload *w, uint64_t i, bench_probe *probe, setsuna_error *err)
+static setsuna_status bench_request(bench *b, sn_workload *w, uint64_t i, setsuna_error *err)
 {
-    uint64_t opening_ns, end, now;
+    uint64_t opening_ns, end;
     SN_TRY(bench_begin(b, w, &b->openings, &opening_ns, err));
-    if (b->probe && opening_ns) /* what happened there is not this frame's */
-        sn_os_probe_read(&probe->os, &probe->before);
-    now = sn_now_ns();
-    return bench_serve(b, w, i, now, now, probe, &end, err);
+    sn_bench_causes_ready(b->causes);
+    uint64_t now = sn_now_ns();
+    return bench_serve(b, w, i, &(sn_bench_time){.due_ns = now, .free_ns = now, .begin_ns = now}, &end, err);
 }
 
 /* A server of the schedule: its own instance, its own book; the first is bench's. */
 typedef struct bench_lane {
     bench *b;
     sn_workload *w;
-    bench_probe probe;
     uint64_t last; /* when progress was shown; UINT64_MAX: never */
 } bench_lane;
 
@@ -279,17 +283,20 @@ static setsuna_status bench_lane_prepare(void *ctx, setsuna_error *err)
 {
     bench_lane *l = ctx;
     uint64_t opening_ns;
-    SN_TRY(bench_begin(l->b, l->w, &l->b->openings, &opening_ns, err));
-    if (l->b->probe) /* what happened since the last one is not this request's */
-        sn_os_probe_read(&l->probe.os, &l->probe.before);
-    return SETSUNA_OK;
+    return bench_begin(l->b, l->w, &l->b->openings, &opening_ns, err);
 }
 
-static setsuna_status bench_lane_serve(void *ctx, uint64_t id, uint64_t due_ns, uint64_t begin_ns, uint64_t *end_out,
+static void bench_lane_ready(void *ctx)
+{
+    bench_lane *l = ctx;
+    sn_bench_causes_ready(l->b->causes);
+}
+
+static setsuna_status bench_lane_serve(void *ctx, uint64_t id, const sn_bench_time *t, uint64_t *end_out,
                                        setsuna_error *err)
 {
     bench_lane *l = ctx;
-    SN_TRY(bench_serve(l->b, l->w, id, due_ns, begin_ns, &l->probe, end_out, err));
+    SN_TRY(bench_serve(l->b, l->w, id, t, end_out, err));
     l->b->elapsed_ns = *end_out - l->b->schedule.begin_ns;
     if (l->last != UINT64_MAX)
         bench_progress(l->b, sn_workload_is_stream(l->w), id, *end_out, &l->last);
@@ -344,17 +351,14 @@ static setsuna_status bench_measure_schedule(bench *b, sn_workload *w, setsuna_e
     sn_bench_server *server = sn_alloc_zero(sn_allocator_default(), n * sizeof *server);
     setsuna_status status = lane && server ? SETSUNA_OK : sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
     for (uint32_t k = 0; status == SETSUNA_OK && k < n; k++) {
-        server[k] = (sn_bench_server){.ctx = &lane[k], .prepare = bench_lane_prepare, .serve = bench_lane_serve};
+        server[k] = (sn_bench_server){
+            .ctx = &lane[k], .prepare = bench_lane_prepare, .ready = bench_lane_ready, .serve = bench_lane_serve};
         if (k > 0)
             status = bench_lane_open(&lane[k], b, err);
     }
     if (status == SETSUNA_OK) {
         lane[0] = (bench_lane){.b = b, .w = w};
-        if (b->probe)
-            sn_os_probe_open(&lane[0].probe.os);
         status = sn_bench_schedule_measure(&b->schedule, server, err);
-        if (b->probe)
-            sn_os_probe_close(&lane[0].probe.os);
         b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns;
     }
     for (uint32_t k = 1; lane && k < n; k++) {
@@ -372,23 +376,16 @@ static setsuna_status bench_measure_schedule(bench *b, sn_workload *w, setsuna_e
 /* bench_measure without a schedule: one after the other. */
 static setsuna_status bench_measure_in_turn(bench *b, sn_workload *w, setsuna_error *err)
 {
-    bench_probe probe;
-    if (b->probe) {
-        sn_os_probe_open(&probe.os);
-        sn_os_probe_read(&probe.os, &probe.before);
-    }
     setsuna_status status = SETSUNA_OK;
     uint64_t begin = sn_now_ns(), last = begin;
     for (uint64_t i = 0; status == SETSUNA_OK && !bench_interrupted; i++) {
         b->elapsed_ns = sn_now_ns() - begin;
         if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN)
             break;
-        status = bench_request(b, w, i, &probe, err);
+        status = bench_request(b, w, i, err);
         bench_progress(b, sn_workload_is_stream(w), i, sn_now_ns(), &last);
     }
     b->elapsed_ns = sn_now_ns() - begin;
-    if (b->probe)
-        sn_os_probe_close(&probe.os);
     return status;
 }
 
@@ -396,6 +393,7 @@ static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err
 {
     b->more = false; /* what the warm-up left of a stream is not gone on with */
     b->n_begun = 0;
+    sn_bench_causes_start(b->causes);
     setsuna_status status = b->when.text ? bench_measure_schedule(b, w, err) : bench_measure_in_turn(b, w, err);
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K");
@@ -441,6 +439,10 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     }
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
+    if (r->causes) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_cause_report_write(r->causes, &out, false));
+    }
     sn_bench_print_errors(r, &out);
     if (r->per_op) {
         sn_sink_puts(&out, "\n");
@@ -494,6 +496,7 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the intervals");
     r.intervals = &b->intervals;
     r.schedule = b->when.text ? &b->schedule.result : NULL;
+    SN_TRY(sn_bench_causes_report(b->causes, &r.causes, err));
     if (b->per_op.wanted) {
         b->per_op.runs = b->book.n;
         b->per_op.plain_p50_ns = r.ledger.wall.p50;
@@ -513,9 +516,9 @@ static setsuna_status bench_schedule_open(bench *b, setsuna_error *err)
     SN_TRY(sn_bench_schedule_init(&b->schedule, &b->when, err));
     if (b->schedule.schedule.kind == SN_SCHEDULE_TRACE && !b->duration_given)
         b->schedule.options.duration_ns = BENCH_DURATION_ENDLESS_NS; /* it has an end of its own */
-    if (b->probe && b->schedule.schedule.in_flight > 1) {
+    if (b->explain && b->schedule.schedule.in_flight > 1) {
         sn_bench_schedule_fini(&b->schedule);
-        return sn_fail(err, SETSUNA_EINVAL, "--probe", "only with one request in flight");
+        return sn_fail(err, SETSUNA_EINVAL, "--explain", "only with one request in flight");
     }
     return SETSUNA_OK;
 }
@@ -526,9 +529,12 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
     uint64_t opening_ns = 0;
     if (b->when.text)
         SN_TRY(bench_schedule_open(b, err));
+    setsuna_status status = b->explain ? sn_bench_causes_open(&b->causes, err) : SETSUNA_OK;
     uint64_t begin = sn_now_ns();
-    setsuna_status status = sn_workload_open(&b->workload, &w, err);
+    if (status == SETSUNA_OK)
+        status = sn_workload_open(&b->workload, &w, err);
     if (status != SETSUNA_OK) {
+        sn_bench_causes_close(b->causes);
         sn_bench_schedule_fini(&b->schedule);
         return status;
     }
@@ -552,6 +558,7 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
     sn_book_fini(&b->openings);
     sn_bench_schedule_fini(&b->schedule);
     sn_workload_close(w);
+    sn_bench_causes_close(b->causes);
     return status;
 }
 
@@ -598,7 +605,7 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
     case BENCH_PLAN_CACHE: m->plan_cache = args->value; return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
-    case BENCH_PROBE: b->probe = true; return SN_EXIT_OK;
+    case BENCH_EXPLAIN: b->explain = true; return SN_EXIT_OK;
     case BENCH_PER_OP: b->per_op.wanted = true; return SN_EXIT_OK;
     case BENCH_SORT:
         b->per_op.wanted = true;
