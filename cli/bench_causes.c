@@ -69,6 +69,7 @@ void sn_bench_causes_start(sn_bench_causes *c)
     if (!c)
         return;
     causes_continued();
+    sn_recorder_find_threads(c->recorder);
     sn_quota_read(&c->report.quota_before);
     c->report.begin_ns = sn_now_ns();
     sn_os_probe_read(&c->probe, NULL, &c->last);

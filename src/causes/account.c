@@ -76,6 +76,7 @@ void sn_cause_account(const sn_os_reading *before, const sn_os_reading *after, c
         r->stopped_ns = r->blocked_ns;
         r->blocked_ns = 0;
     }
+    r->helper_runqueue_ns = e->other.pushed_ns < service ? e->other.pushed_ns : service;
     if (e->has_interrupts) {
         r->known |= SN_CAUSE_KNOWN_INTERRUPT;
         r->interrupt_ns = e->story.interrupt_ns < r->cpu_ns ? e->story.interrupt_ns : r->cpu_ns;

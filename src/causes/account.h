@@ -3,7 +3,7 @@
 #define SN_CAUSES_ACCOUNT_H
 
 #include "causes/cause.h"
-#include "causes/trace.h"
+#include "causes/story.h"
 #include "ledger/ledger.h"
 #include "ledger/os_probe.h"
 
@@ -11,7 +11,8 @@
 typedef struct sn_cause_evidence {
     bool has_switches, has_who, has_interrupts; /* of story: the times off the CPU; who ran; interrupt_ns */
     bool stopped;                               /* a signal had stopped the process */
-    sn_trace_story story;
+    sn_story story;
+    sn_story other; /* of another thread of the process, the one that was pushed from its CPU for longest */
 } sn_cause_evidence;
 
 /* Fills the measured columns of r, whose begin_ns and end_ns lie between the readings:

@@ -49,6 +49,11 @@ static void attribute_service(const sn_cause_model *m, const sn_cause_kind *k, c
         slower += blocked;
         blocked = 0;
     }
+    /* Waiting for one's helpers is either: spinning on the CPU, or blocked. */
+    int64_t helper = attribute_min((int64_t)r->helper_runqueue_ns, blocked + (slower > 0 ? slower : 0));
+    by[SN_CAUSE_RUNQUEUE] += helper;
+    slower -= helper - attribute_min(helper, blocked);
+    blocked -= attribute_min(helper, blocked);
     by[r->n_major_faults ? SN_CAUSE_FAULT : SN_CAUSE_BLOCKED] = blocked;
     int64_t faults = r->n_minor_faults > k->n_minor_faults ? (int64_t)(r->n_minor_faults - k->n_minor_faults) : 0;
     int64_t fault_ns = slower > 0 ? attribute_min(slower, faults * (int64_t)m->fault_ns) : 0;

@@ -55,6 +55,7 @@ typedef struct sn_cause_request {
     uint64_t cpu_ns; /* from begin to end, on the CPU; 0 unless known says so */
     /* Off the CPU, from begin to end, and interrupts, which are in cpu_ns. */
     uint64_t runqueue_ns, throttled_ns, steal_ns, stopped_ns, blocked_ns, interrupt_ns;
+    uint64_t helper_runqueue_ns; /* a thread that works for this one was pushed from its CPU; in cpu_ns or blocked_ns */
     uint64_t gap_runqueue_ns, gap_stopped_ns; /* the same between the end of the request before it and begin */
     uint32_t n_minor_faults, n_major_faults, n_switches;
     uint16_t group; /* requests of a group are the same work: the input's number */
@@ -69,7 +70,7 @@ enum {
     SN_CAUSE_KNOWN_INTERRUPT = 4, /* interrupt_ns */
 };
 
-/* More requests are not kept: 120 MB of them. */
+/* More requests are not kept: 140 MB of them. */
 enum { SN_CAUSE_LOG_MAX = 1 << 20, SN_CAUSE_LOG_CHUNK = 1 << 12 };
 
 /* Requests in order of their turn. Chunks, so that growing copies nothing while something is measured. Read through

@@ -42,8 +42,8 @@ typedef enum model_value { MODEL_CPU, MODEL_BLOCKED, MODEL_FAULTS } model_value;
 
 static bool model_undisturbed(const sn_cause_request *r, uint32_t usual_faults)
 {
-    return r->runqueue_ns + r->throttled_ns + r->steal_ns + r->stopped_ns == 0 && r->n_major_faults == 0 &&
-           r->n_minor_faults <= usual_faults;
+    return r->runqueue_ns + r->throttled_ns + r->steal_ns + r->stopped_ns + r->helper_runqueue_ns == 0 &&
+           r->n_major_faults == 0 && r->n_minor_faults <= usual_faults;
 }
 
 static uint64_t model_cpu(const sn_cause_request *r)
@@ -115,6 +115,23 @@ static uint64_t model_turnaround(const sn_cause_log *log, uint64_t *v)
     return sn_quantile_sorted(v, n, 0.5);
 }
 
+/* Rare kinds are like the nearest pause that is not; of two, like the longer. */
+static void model_fill_group(sn_cause_model *m, sn_cause_kind kind[SN_CAUSE_GAPS])
+{
+    sn_cause_kind own[SN_CAUSE_GAPS];
+    memcpy(own, kind, sizeof own);
+    for (int gap = 0; gap < SN_CAUSE_GAPS; gap++) {
+        m->n_kinds += own[gap].n >= MODEL_KIND_MIN;
+        kind[gap] = m->all;
+        for (int far = SN_CAUSE_GAPS - 1; far >= 0; far--) {
+            if (gap - far >= 0 && own[gap - far].n >= MODEL_KIND_MIN)
+                kind[gap] = own[gap - far];
+            if (gap + far < SN_CAUSE_GAPS && own[gap + far].n >= MODEL_KIND_MIN)
+                kind[gap] = own[gap + far];
+        }
+    }
+}
+
 setsuna_status sn_cause_model_make(const sn_cause_log *log, uint64_t fault_ns, sn_cause_model *out)
 {
     if (log->n == 0)
@@ -129,12 +146,8 @@ setsuna_status sn_cause_model_make(const sn_cause_log *log, uint64_t fault_ns, s
     model_medians(log, MODEL_CPU, v, out);
     if (out->all.n == 0)
         model_of_disturbed(log, v, out);
-    for (unsigned key = 0; key < SN_CAUSE_GROUPS * SN_CAUSE_GAPS; key++) {
-        if (model_at(out, key)->n < MODEL_KIND_MIN)
-            *model_at(out, key) = out->all;
-        else
-            out->n_kinds++;
-    }
+    for (unsigned group = 0; group < SN_CAUSE_GROUPS; group++)
+        model_fill_group(out, out->kind[group]);
     out->turnaround_ns = model_turnaround(log, v);
     sn_free(log->allocator, v);
     return SETSUNA_OK;

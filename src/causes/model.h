@@ -23,7 +23,8 @@ typedef struct sn_cause_model {
     uint64_t fault_ns;      /* what a page fault costs; 0: not known */
     uint32_t n_kinds;       /* kinds with medians of their own */
     sn_cause_kind all;      /* of every request */
-    sn_cause_kind kind[SN_CAUSE_GROUPS][SN_CAUSE_GAPS]; /* those that are too rare have the medians of `all` */
+    sn_cause_kind kind[SN_CAUSE_GROUPS][SN_CAUSE_GAPS]; /* those that are too rare have the medians of the nearest pause
+                                                           about the same input, or of `all` */
 } sn_cause_model;
 
 /* Returns OK; EINVAL (no requests); ENOMEM (no scratch for 2 n numbers). */

@@ -23,26 +23,26 @@ static uint64_t perf_u64(const uint8_t *p)
 enum { PERF_TRAILER = 16, PERF_HEADER = sizeof(struct perf_event_header) };
 
 static bool perf_parse_switch(const uint8_t *p, size_t size, const struct perf_event_header *h, uint32_t cpu,
-                              sn_trace_event *out)
+                              sn_story_event *out)
 {
     bool wide = h->type == PERF_RECORD_SWITCH_CPU_WIDE;
     size_t trailer = PERF_HEADER + (wide ? 8 : 0);
     if (size < trailer + PERF_TRAILER)
         return false;
-    uint32_t kind = !(h->misc & PERF_RECORD_MISC_SWITCH_OUT)        ? SN_TRACE_CAME
-                    : h->misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT ? SN_TRACE_PUSHED
-                                                                    : SN_TRACE_LEFT;
-    *out = (sn_trace_event){.time_ns = perf_u64(p + trailer + 8),
+    uint32_t kind = !(h->misc & PERF_RECORD_MISC_SWITCH_OUT)        ? SN_STORY_CAME
+                    : h->misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT ? SN_STORY_PUSHED
+                                                                    : SN_STORY_LEFT;
+    *out = (sn_story_event){.time_ns = perf_u64(p + trailer + 8),
                             .cpu = cpu,
                             .kind = kind,
                             .task = (int32_t)perf_u32(p + trailer + 4),
-                            .other = wide ? (int32_t)perf_u32(p + PERF_HEADER + 4) : SN_TRACE_NOBODY};
+                            .other = wide ? (int32_t)perf_u32(p + PERF_HEADER + 4) : SN_STORY_NOBODY};
     return true;
 }
 
 /* PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_TIME | PERF_SAMPLE_RAW; of a tracepoint's bytes the first eight are common to
  * all, then comes the number. */
-static bool perf_parse_sample(const uint8_t *p, size_t size, const sn_perf_ring *r, sn_trace_event *out)
+static bool perf_parse_sample(const uint8_t *p, size_t size, const sn_perf_ring *r, sn_story_event *out)
 {
     enum { NUMBER = PERF_HEADER + 8 + 8 + 4 + 8 };
     if (size < NUMBER + 4)
@@ -50,7 +50,7 @@ static bool perf_parse_sample(const uint8_t *p, size_t size, const sn_perf_ring 
     uint64_t id = perf_u64(p + PERF_HEADER);
     for (size_t i = 0; i < r->n_id; i++)
         if (r->id[i].id == id) {
-            *out = (sn_trace_event){.time_ns = perf_u64(p + PERF_HEADER + 8),
+            *out = (sn_story_event){.time_ns = perf_u64(p + PERF_HEADER + 8),
                                     .cpu = r->cpu,
                                     .kind = r->id[i].kind,
                                     .task = r->id[i].source,
@@ -60,7 +60,7 @@ static bool perf_parse_sample(const uint8_t *p, size_t size, const sn_perf_ring 
     return false;
 }
 
-bool sn_perf_parse(const uint8_t *p, size_t size_bytes, const sn_perf_ring *r, sn_trace_event *out)
+bool sn_perf_parse(const uint8_t *p, size_t size_bytes, const sn_perf_ring *r, sn_story_event *out)
 {
     struct perf_event_header h;
     if (size_bytes < sizeof h)
@@ -128,9 +128,9 @@ static bool perf_walk_next(perf_walk *w)
     return true;
 }
 
-bool sn_perf_ring_collect(const sn_perf_ring *r, uint64_t from_ns, sn_trace_event *out, size_t *n, size_t cap)
+bool sn_perf_ring_collect(const sn_perf_ring *r, uint64_t from_ns, sn_story_event *out, size_t *n, size_t cap)
 {
-    sn_trace_event e;
+    sn_story_event e;
     perf_walk w = perf_walk_begin(r);
     while (perf_walk_next(&w)) {
         if (!sn_perf_parse(w.record, w.size, r, &e))

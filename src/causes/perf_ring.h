@@ -6,7 +6,7 @@
 #ifndef SN_CAUSES_PERF_RING_H
 #define SN_CAUSES_PERF_RING_H
 
-#include "causes/trace.h"
+#include "causes/story.h"
 
 /* X(name, group, enter, exit, text): interrupts that have tracepoints on entry and exit, whose first field is a number.
  */
@@ -29,26 +29,28 @@ typedef enum sn_perf_interrupt {
 typedef struct sn_perf_id {
     uint64_t id;
     int32_t source;
-    uint32_t kind; /* SN_TRACE_ENTER or EXIT */
+    uint32_t kind; /* SN_STORY_ENTER or EXIT */
 } sn_perf_id;
+
+#define SN_PERF_NO_CPU UINT32_MAX
 
 typedef struct sn_perf_ring {
     const void *control; /* struct perf_event_mmap_page */
     const uint8_t *data; /* a power of two of bytes */
     uint64_t data_bytes;
-    uint32_t cpu; /* of all events; SN_TRACE_CPUS - 1 where it is not known, of a ring of one thread */
+    uint32_t cpu; /* of all events; SN_PERF_NO_CPU where it is not known, of a ring of one thread */
     const sn_perf_id *id;
     size_t n_id;
 } sn_perf_ring;
 
 /* Appends the ring's events from from_ns on to out, the newest first, of which *n are there and cap fit. false: some of
  * them are missing, overwritten or beyond cap. */
-bool sn_perf_ring_collect(const sn_perf_ring *r, uint64_t from_ns, sn_trace_event *out, size_t *n, size_t cap);
+bool sn_perf_ring_collect(const sn_perf_ring *r, uint64_t from_ns, sn_story_event *out, size_t *n, size_t cap);
 
 /* The newest name that the ring has of a task, NUL-terminated. false: none. */
 bool sn_perf_ring_comm(const sn_perf_ring *r, int32_t task, char out[16]);
 
 /* One record, whole at p: as an event. false: it is of another kind. Never reads beyond size_bytes. */
-bool sn_perf_parse(const uint8_t *p, size_t size_bytes, const sn_perf_ring *r, sn_trace_event *out);
+bool sn_perf_parse(const uint8_t *p, size_t size_bytes, const sn_perf_ring *r, sn_story_event *out);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "causes/perf_ring.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <sched.h>
@@ -14,8 +15,11 @@
 #include <unistd.h>
 
 enum {
-    RECORDER_RING_PAGES = 32, /* 128 KiB: 4,000 switches of a CPU, some seconds of an ordinary machine */
-    RECORDER_EVENTS = 8192,   /* that a look takes in */
+    RECORDER_RINGS_BYTES = 16 << 20, /* of all CPUs; each has at most... */
+    RECORDER_RING_BYTES = 1 << 20,   /* 32,000 switches: some seconds, and 100 ms of tasks that wake each other */
+    RECORDER_EVENTS = 65536,         /* that a look takes in */
+    RECORDER_CPUS = 256,
+    RECORDER_THREADS = 64, /* of the process, beside the one that looks */
     RECORDER_IDS_MAX = 2 * SN_PERF_INTERRUPTS,
 };
 
@@ -32,10 +36,10 @@ typedef struct recorder_ring {
 struct sn_recorder {
     sn_recorder_level level;
     bool has_interrupts, in_namespace;
-    int32_t thread;
-    uint32_t n_ring;
+    int32_t thread, other[RECORDER_THREADS];
+    uint32_t n_other, n_ring;
     recorder_ring *ring;
-    sn_trace_event *event;
+    sn_story_event *event;
 };
 
 static int recorder_open_event(const struct perf_event_attr *attr, pid_t pid, int cpu)
@@ -67,7 +71,7 @@ static void recorder_ring_close(recorder_ring *g)
 }
 
 /* Switches of one CPU, or (cpu -1) of the calling thread. */
-static bool recorder_ring_open(recorder_ring *g, int cpu)
+static bool recorder_ring_open(recorder_ring *g, int cpu, size_t bytes)
 {
     struct perf_event_attr attr = recorder_attr(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_DUMMY, PERF_SAMPLE_TID);
     attr.sample_id_all = 1;
@@ -77,16 +81,17 @@ static bool recorder_ring_open(recorder_ring *g, int cpu)
     *g = (recorder_ring){.fd = recorder_open_event(&attr, cpu < 0 ? 0 : -1, cpu)};
     if (g->fd < 0)
         return false;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    for (size_t pages = RECORDER_RING_PAGES; pages >= 2 && !g->map;
-         pages /= 2) { /* less where locked memory is scarce */
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = 2;
+    while (2 * pages * page <= bytes)
+        pages *= 2;
+    for (; pages >= 2 && !g->map; pages /= 2) { /* less where locked memory is scarce */
         g->map_bytes = (pages + 1) * page;
         g->map = mmap(NULL, g->map_bytes, PROT_READ, MAP_SHARED, g->fd, 0);
         g->map = g->map == MAP_FAILED ? NULL : g->map;
         g->view = (sn_perf_ring){.control = g->map,
                                  .data = g->map ? (const uint8_t *)g->map + page : NULL,
                                  .data_bytes = pages * page,
-                                 .cpu = cpu >= 0 ? (uint32_t)cpu : SN_TRACE_CPUS - 1,
+                                 .cpu = cpu >= 0 ? (uint32_t)cpu : SN_PERF_NO_CPU,
                                  .id = g->id};
     }
     if (!g->map) {
@@ -162,8 +167,8 @@ static bool recorder_add_interrupts(sn_recorder *r)
             continue; /* not of this architecture */
         any = true;
         for (uint32_t k = 0; k < r->n_ring; k++)
-            if (!recorder_add_tracepoint(&r->ring[k], enter, s, SN_TRACE_ENTER) ||
-                !recorder_add_tracepoint(&r->ring[k], leave, s, SN_TRACE_EXIT))
+            if (!recorder_add_tracepoint(&r->ring[k], enter, s, SN_STORY_ENTER) ||
+                !recorder_add_tracepoint(&r->ring[k], leave, s, SN_STORY_EXIT))
                 return false;
     }
     return any;
@@ -193,10 +198,13 @@ static bool recorder_open_machine(sn_recorder *r)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0)
         return false;
+    size_t share = RECORDER_RINGS_BYTES / (size_t)CPU_COUNT(&set);
     for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, &set))
             continue;
-        if (cpu >= SN_TRACE_CPUS || !recorder_ring_open(&r->ring[r->n_ring], (int)cpu)) {
+        if (r->n_ring == RECORDER_CPUS ||
+            !recorder_ring_open(&r->ring[r->n_ring], (int)cpu,
+                                share < RECORDER_RING_BYTES ? share : RECORDER_RING_BYTES)) {
             recorder_close_rings(r);
             return false;
         }
@@ -221,8 +229,8 @@ setsuna_status sn_recorder_open(sn_recorder_level max_level, sn_recorder **out)
     sn_recorder *r = sn_alloc_zero(a, sizeof *r);
     if (!r)
         return SETSUNA_ENOMEM;
-    r->ring = sn_alloc_zero(a, SN_TRACE_CPUS * sizeof *r->ring);
-    r->event = sn_alloc_zero(a, RECORDER_EVENTS * sizeof *r->event);
+    r->ring = sn_alloc_zero(a, RECORDER_CPUS * sizeof *r->ring);
+    r->event = sn_alloc_zero(a, (size_t)2 * RECORDER_EVENTS * sizeof *r->event);
     if (!r->ring || !r->event) {
         sn_recorder_close(r);
         return SETSUNA_ENOMEM;
@@ -234,7 +242,7 @@ setsuna_status sn_recorder_open(sn_recorder_level max_level, sn_recorder **out)
         r->has_interrupts = recorder_add_interrupts(r);
         if (!r->has_interrupts)
             recorder_drop_interrupts(r);
-    } else if (max_level >= SN_RECORDER_THREAD && recorder_ring_open(&r->ring[0], -1)) {
+    } else if (max_level >= SN_RECORDER_THREAD && recorder_ring_open(&r->ring[0], -1, RECORDER_RING_BYTES / 8)) {
         r->level = SN_RECORDER_THREAD;
         r->n_ring = 1;
     }
@@ -262,31 +270,65 @@ bool sn_recorder_has_interrupts(const sn_recorder *r)
     return r->has_interrupts;
 }
 
+void sn_recorder_find_threads(sn_recorder *r)
+{
+    DIR *dir = r->level == SN_RECORDER_MACHINE ? opendir("/proc/self/task") : NULL;
+    r->n_other = 0;
+    for (const struct dirent *e; dir && r->n_other < RECORDER_THREADS && (e = readdir(dir));) {
+        long id = strtol(e->d_name, NULL, 10);
+        if (id > 0 && id <= INT32_MAX && id != r->thread)
+            r->other[r->n_other++] = (int32_t)id;
+    }
+    if (dir)
+        closedir(dir);
+}
+
 /* ---- looking ------------------------------------------------------------------------------------------- */
+
+/* The events of some rings from from_ns on, in order of time. false: some are missing. */
+static bool recorder_collect(sn_recorder *r, uint64_t from_ns, bool all, uint32_t cpu, size_t *n_out)
+{
+    size_t n = 0;
+    for (uint32_t k = 0; k < r->n_ring; k++)
+        if ((all || r->ring[k].view.cpu == cpu) &&
+            !sn_perf_ring_collect(&r->ring[k].view, from_ns, r->event, &n, RECORDER_EVENTS))
+            return false;
+    for (size_t i = 0; i < n / 2; i++) { /* a ring's events come in falling order: now they rise */
+        sn_story_event t = r->event[i];
+        r->event[i] = r->event[n - 1 - i];
+        r->event[n - 1 - i] = t;
+    }
+    sn_story_sort(r->event, n, r->event + RECORDER_EVENTS);
+    *n_out = n;
+    return true;
+}
+
+/* Of the process's other threads, the one that was pushed from its CPU for longest. */
+static void recorder_look_at_others(const sn_recorder *r, size_t n, uint64_t from_ns, uint64_t to_ns, sn_story *out)
+{
+    for (uint32_t i = 0; n > 0 && i < r->n_other; i++) {
+        sn_story story;
+        sn_story_tell(r->event, n, r->other[i], SN_PERF_NO_CPU, from_ns, to_ns, &story);
+        if (story.pushed_ns > out->pushed_ns)
+            *out = story;
+    }
+}
 
 void sn_recorder_look(sn_recorder *r, uint64_t from_ns, uint64_t to_ns, bool switched, sn_cause_evidence *e)
 {
     *e = (sn_cause_evidence){.has_switches = r->level != SN_RECORDER_NONE && !switched};
     e->has_who = e->has_switches && r->level == SN_RECORDER_MACHINE;
-    if (r->level == SN_RECORDER_NONE || (!switched && !r->has_interrupts))
+    bool all = switched || r->n_other > 0;
+    if (r->level == SN_RECORDER_NONE || (!all && !r->has_interrupts))
         return;
-    int cpu = sched_getcpu();
-    size_t n = 0;
-    bool whole = true;
-    for (uint32_t k = 0; k < r->n_ring; k++)
-        if (switched || r->ring[k].view.cpu == (uint32_t)cpu)
-            whole &= sn_perf_ring_collect(&r->ring[k].view, from_ns, r->event, &n, RECORDER_EVENTS);
-    if (!whole) {
+    uint32_t cpu = (uint32_t)sched_getcpu();
+    size_t n;
+    if (!recorder_collect(r, from_ns, all, cpu, &n)) {
         *e = (sn_cause_evidence){.has_switches = false};
         return;
     }
-    for (size_t i = 0; i < n / 2; i++) { /* one ring's events come in falling order: now they rise */
-        sn_trace_event t = r->event[i];
-        r->event[i] = r->event[n - 1 - i];
-        r->event[n - 1 - i] = t;
-    }
-    sn_trace_sort(r->event, n);
-    sn_trace_tell(r->event, n, r->thread, (uint32_t)cpu, from_ns, to_ns, &e->story);
+    sn_story_tell(r->event, n, r->thread, cpu, from_ns, to_ns, &e->story);
+    recorder_look_at_others(r, n, from_ns, to_ns, &e->other);
     e->has_switches = true;
     e->has_who = r->level == SN_RECORDER_MACHINE;
     e->has_interrupts = r->has_interrupts;
@@ -306,9 +348,9 @@ static void recorder_clean(char *text)
 
 void sn_recorder_task_name(const sn_recorder *r, int32_t task, char out[SN_RECORDER_NAME])
 {
-    if (task == SN_TRACE_IDLE || task == SN_TRACE_NOBODY) {
+    if (task == SN_STORY_IDLE || task == SN_STORY_NOBODY) {
         snprintf(out, SN_RECORDER_NAME, "%s",
-                 task == SN_TRACE_NOBODY ? "another task"
+                 task == SN_STORY_NOBODY ? "another task"
                  : r->in_namespace       ? "outside the container"
                                          : "idle");
         return;

@@ -27,6 +27,10 @@ void sn_recorder_close(sn_recorder *r);
 sn_recorder_level sn_recorder_get_level(const sn_recorder *r);
 bool sn_recorder_has_interrupts(const sn_recorder *r);
 
+/* Looks for the threads that the process has now: from here on those that work for the looking one are looked at too.
+ * Reads files. */
+void sn_recorder_find_threads(sn_recorder *r);
+
 /* Fills e with what happened from from_ns to to_ns (of sn_now_ns, at both of which the thread ran). switched: whether
  * it left the CPU at all; where it did not, only interrupts are looked for. What the rings no longer hold is not
  * claimed: the flags of e say what is. Reads memory only. */

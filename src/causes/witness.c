@@ -35,17 +35,20 @@ uint64_t sn_witness_disturbed_ns(const sn_cause_request *r)
 {
     uint64_t ready = r->due_ns > r->free_ns ? r->due_ns : r->free_ns;
     return r->runqueue_ns + r->throttled_ns + r->steal_ns + r->stopped_ns + r->blocked_ns + r->interrupt_ns +
-           (r->begin_ns - ready);
+           r->helper_runqueue_ns + (r->begin_ns - ready);
 }
 
 static void witness_share(sn_witness_share *list, size_t n, const char *name, uint64_t ns)
 {
-    size_t at = 0;
-    while (at < n && list[at].ns > ns)
+    size_t at = 0, gap = 0; /* gap: where the others move up to */
+    while (gap < n - 1 && list[gap].ns > 0 && strcmp(list[gap].name, name) != 0)
+        gap++;
+    ns += strcmp(list[gap].name, name) == 0 ? list[gap].ns : 0;
+    while (at < gap && list[at].ns >= ns)
         at++;
-    if (ns == 0 || at == n)
+    if (ns <= list[at].ns)
         return;
-    memmove(&list[at + 1], &list[at], (n - 1 - at) * sizeof *list);
+    memmove(&list[at + 1], &list[at], (gap - at) * sizeof *list);
     list[at].ns = ns;
     memcpy(list[at].name, name, sizeof list[at].name);
 }
@@ -54,7 +57,7 @@ static void witness_who(const sn_recorder *rec, int32_t task, uint64_t ns, sn_wi
 {
     char name[SN_RECORDER_NAME];
     sn_recorder_task_name(rec, task, name);
-    witness_share(out->who, SN_TRACE_WHO, name, ns);
+    witness_share(out->who, SN_STORY_WHO, name, ns);
 }
 
 /* Who ran while the thread could have: those that it was pushed from the CPU for, and the one that it had to wait for
@@ -63,10 +66,10 @@ static void witness_story(const sn_recorder *rec, const sn_cause_evidence *e, ui
 {
     if (!e->has_who)
         return;
-    for (int i = 0; i < SN_TRACE_WHO && e->story.who[i].ns > 0; i++)
+    for (int i = 0; i < SN_STORY_WHO && e->story.who[i].ns > 0; i++)
         witness_who(rec, e->story.who[i].task, e->story.who[i].ns, out);
     int32_t before = e->story.woken_after;
-    if (waited_ns > e->story.pushed_ns && before != SN_TRACE_NOBODY && before != SN_TRACE_IDLE)
+    if (waited_ns > e->story.pushed_ns && before != SN_STORY_NOBODY && before != SN_STORY_IDLE)
         witness_who(rec, before, waited_ns - e->story.pushed_ns, out);
 }
 
@@ -75,11 +78,14 @@ void sn_witness_take(const sn_recorder *rec, size_t index, const sn_cause_reques
 {
     *out = (sn_witness){.index = index, .disturbed_ns = sn_witness_disturbed_ns(r)};
     witness_story(rec, in, r->runqueue_ns + r->throttled_ns, out);
+    bool helper = in->has_who && r->helper_runqueue_ns > r->runqueue_ns;
+    for (int i = 0; helper && i < SN_STORY_WHO && in->other.who[i].ns > 0; i++)
+        witness_who(rec, in->other.who[i].task, in->other.who[i].ns, out);
     witness_story(rec, gap, r->gap_runqueue_ns, out);
-    for (int i = 0; i < SN_TRACE_INTERRUPTS && in->story.interrupt[i].ns > 0; i++) {
+    for (int i = 0; i < SN_STORY_INTERRUPTS && in->story.interrupt[i].ns > 0; i++) {
         char name[SN_RECORDER_NAME];
         sn_recorder_interrupt_name(in->story.interrupt[i].task, in->story.interrupt[i].other, name);
-        witness_share(out->interrupt, SN_TRACE_INTERRUPTS, name, in->story.interrupt[i].ns);
+        witness_share(out->interrupt, SN_STORY_INTERRUPTS, name, in->story.interrupt[i].ns);
     }
     if (continued_by)
         sn_recorder_task_name(rec, continued_by, out->stopped_by);

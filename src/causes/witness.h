@@ -15,7 +15,7 @@ typedef struct sn_witness_share {
 typedef struct sn_witness {
     size_t index;                                                       /* of the request in its log */
     uint64_t disturbed_ns;                                              /* off the CPU, in interrupts, begun late */
-    sn_witness_share who[SN_TRACE_WHO], interrupt[SN_TRACE_INTERRUPTS]; /* the largest first, ns 0 behind the last */
+    sn_witness_share who[SN_STORY_WHO], interrupt[SN_STORY_INTERRUPTS]; /* the largest first, ns 0 behind the last */
     char stopped_by[SN_RECORDER_NAME];                                  /* who sent SIGCONT; "" */
 } sn_witness;
 

@@ -74,8 +74,8 @@ static void cause_json_worst(sn_json *w, const sn_cause_report *r)
         cause_json_by(w, x->own_ns, 1);
         sn_json_key_u64(w, "minor_faults", q->n_minor_faults);
         sn_json_key_u64(w, "major_faults", q->n_major_faults);
-        cause_json_shares(w, "ran_instead", seen ? seen->who : NULL, SN_TRACE_WHO);
-        cause_json_shares(w, "interrupted_by", seen ? seen->interrupt : NULL, SN_TRACE_INTERRUPTS);
+        cause_json_shares(w, "ran_instead", seen ? seen->who : NULL, SN_STORY_WHO);
+        cause_json_shares(w, "interrupted_by", seen ? seen->interrupt : NULL, SN_STORY_INTERRUPTS);
         sn_json_key_string(w, "continued_by", seen && seen->stopped_by[0] ? seen->stopped_by : NULL);
         sn_json_end_object(w);
     }

@@ -141,7 +141,7 @@ static void cause_worst_row(const sn_cause_report *r, const sn_cause_worst *w, s
 {
     const sn_cause_request *q = sn_cause_log_at(r->log, w->index);
     sn_cause c = sn_cause_name(&w->parts, 1);
-    char evidence[CAUSE_TEXT] = "", number[SN_HUMAN_MAX];
+    char evidence[CAUSE_TEXT] = "";
     sn_table_cell(t, "%zu", w->index);
     sn_table_cell(t, "%.3f s", (double)(q->due_ns - r->begin_ns) * 1e-9);
     cause_cell(t, (double)w->parts.wall_ns, ascii);
@@ -159,7 +159,6 @@ static void cause_worst_row(const sn_cause_report *r, const sn_cause_worst *w, s
         sn_table_cell(t, "behind request %zu%s%s", w->behind, *evidence ? ": " : "", evidence);
     else
         sn_table_cell(t, "%s", *evidence ? evidence : w->parts.knock_on_ns > 0 && w->own_ns[c] == 0 ? "queued" : "");
-    (void)number;
     sn_table_end_row(t);
 }
 
@@ -268,6 +267,8 @@ static void cause_write_notes(const sn_cause_report *r, sn_sink *sink, bool asci
     if (r->fault_ns)
         sn_sink_printf(sink, "page faults beyond the usual %s are estimated at %s each, as measured here\n",
                        sn_human_count(a, r->model->all.n_minor_faults), sn_human_duration(b, r->fault_ns, ascii));
+    if (r->model->all.n == 0)
+        sn_sink_puts(sink, "every request was disturbed: what they took all the same is taken for the prediction\n");
     sn_sink_printf(sink,
                    "predicted compute is the median of %s undisturbed requests; 99 %% of the ledgers close within %s\n",
                    sn_human_count(a, r->model->all.n), sn_human_duration(b, r->summary->residual_p99_ns, ascii));
