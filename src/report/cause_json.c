@@ -8,11 +8,10 @@ static void cause_json_by(sn_json *w, const int64_t by[SN_CAUSES], double n)
     sn_json_end_object(w);
 }
 
-/* null: none stands out. */
 static void cause_json_cause(sn_json *w, const sn_cause_parts *p, uint64_t n)
 {
     sn_cause c = sn_cause_name(p, n);
-    sn_json_key_string(w, "cause", c == SN_CAUSES ? NULL : sn_cause_key(c));
+    sn_json_key_string(w, "cause", c == SN_CAUSES ? "none" : sn_cause_key(c));
 }
 
 static void cause_json_parts(sn_json *w, const sn_cause_parts *p, uint64_t n)
@@ -76,7 +75,7 @@ static void cause_json_worst(sn_json *w, const sn_cause_report *r)
         sn_json_key_u64(w, "major_faults", q->n_major_faults);
         cause_json_shares(w, "ran_instead", seen ? seen->who : NULL, SN_STORY_WHO);
         cause_json_shares(w, "interrupted_by", seen ? seen->interrupt : NULL, SN_STORY_INTERRUPTS);
-        sn_json_key_string(w, "continued_by", seen && seen->stopped_by[0] ? seen->stopped_by : NULL);
+        sn_json_key_string(w, "continued_by", seen ? seen->stopped_by : "");
         sn_json_end_object(w);
     }
     sn_json_end_array(w);
@@ -118,7 +117,7 @@ static void cause_json_hints(sn_json *w, const sn_cause_report *r)
         sn_json_key_u64(w, "stalls", p->n_stalls);
         sn_json_key_f64(w, "concentration", p->concentration);
         sn_json_key_string(w, "suggests", suggests);
-        sn_json_key_string(w, "against", *against ? against : NULL);
+        sn_json_key_string(w, "against", against);
         sn_json_end_object(w);
     }
     sn_json_end_array(w);
@@ -139,11 +138,8 @@ void sn_cause_report_write_json(const sn_cause_report *r, sn_json *w)
     sn_json_key(w, "run_queue");
     sn_json_bool(w, r->has_runqueue);
     sn_json_key_u64(w, "fault_ns", r->fault_ns);
-    sn_json_key(w, "throttled");
     if (r->quota_before.known && r->quota_after.known)
-        sn_json_u64(w, r->quota_after.n_throttled - r->quota_before.n_throttled);
-    else
-        sn_json_null(w);
+        sn_json_key_u64(w, "throttled", r->quota_after.n_throttled - r->quota_before.n_throttled);
     sn_json_end_object(w);
     sn_json_key_u64(w, "monotonic_ns", r->begin_ns);
     sn_json_key_u64(w, "explained", s->n);
