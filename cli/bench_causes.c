@@ -16,6 +16,7 @@ struct sn_bench_causes {
     sn_os_reading last, before; /* the end of the last request; the beginning of the next */
     bool fresh;                 /* before is last */
     int32_t continued_by;       /* SIGCONT came in the gap; 0: none */
+    uint64_t after_ns;          /* off the CPU between the end of the last request and its reading */
     sn_cause_log log;
     sn_cause_model model;
     sn_cause_summary summary;
@@ -95,9 +96,25 @@ static bool causes_switched(const sn_os_reading *a, const sn_os_reading *b)
            a->n_switches_forced != b->n_switches_forced;
 }
 
-static void causes_look_at_gap(sn_bench_causes *c, sn_cause_request *r, sn_cause_evidence *e)
+/* What happened in the request, and how much beside it between the readings. */
+static void causes_look(sn_bench_causes *c, const sn_cause_request *r, const sn_os_reading *after, sn_cause_evidence *e)
+{
+    bool switched = causes_switched(&c->before, after);
+    sn_recorder_look(c->recorder, r->begin_ns, r->end_ns, switched, e);
+    c->after_ns = 0;
+    if (!switched || !e->has_switches)
+        return;
+    sn_cause_evidence beside;
+    sn_recorder_look(c->recorder, r->end_ns, after->wall_ns, true, &beside);
+    c->after_ns = beside.story.pushed_ns + beside.story.left_ns;
+    sn_recorder_look(c->recorder, c->before.wall_ns, r->begin_ns, true, &beside);
+    e->outside_ns = c->after_ns + beside.story.pushed_ns + beside.story.left_ns;
+}
+
+static void causes_look_at_gap(sn_bench_causes *c, uint64_t after_ns, sn_cause_request *r, sn_cause_evidence *e)
 {
     uint64_t ready = r->due_ns > r->free_ns ? r->due_ns : r->free_ns;
+    r->gap_runqueue_ns = after_ns;
     if (c->fresh)
         return;
     if (r->begin_ns - ready > CAUSES_LOOK_NS)
@@ -116,14 +133,15 @@ setsuna_status sn_bench_causes_end(sn_bench_causes *c, const sn_cause_request *t
     sn_cause_evidence in = {.stopped = false}, gap = {.stopped = false};
     bool switched = causes_switched(&c->before, &after);
     int32_t continued_by = 0;
-    sn_recorder_look(c->recorder, c->before.wall_ns, after.wall_ns, switched, &in);
+    uint64_t after_ns = c->after_ns;
+    causes_look(c, &r, &after, &in);
     sn_cause_account(&c->before, &after, &in, &r);
     if (switched && r.blocked_ns > CAUSES_LOOK_NS) {
         continued_by = causes_continued();
         in.stopped = continued_by != 0;
         sn_cause_account(&c->before, &after, &in, &r);
     }
-    causes_look_at_gap(c, &r, &gap);
+    causes_look_at_gap(c, after_ns, &r, &gap);
     sn_cause_enter_ledger(&r, l);
     if (sn_witnesses_want(&c->witnesses, sn_witness_disturbed_ns(&r))) {
         sn_witness w;

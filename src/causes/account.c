@@ -23,22 +23,23 @@ typedef struct account_off {
     bool apart; /* blocked and steal */
 } account_off;
 
+/* off: in the request. outside: before or after it. */
 static account_off account_split(const sn_os_reading *before, const sn_os_reading *after, const sn_cause_evidence *e,
-                                 uint64_t off)
+                                 uint64_t off, uint64_t outside)
 {
     bool runqueue = before->has_runqueue && after->has_runqueue;
     bool went = !before->has_counts || !after->has_counts || after->n_switches_blocked > before->n_switches_blocked;
-    uint64_t waited = runqueue ? account_less(after->runqueue_ns, before->runqueue_ns) : 0;
+    uint64_t waited = runqueue ? account_less(after->runqueue_ns, before->runqueue_ns) : 0, left = off;
     account_off o = {.apart = e->has_switches || !went};
-    uint64_t switched = e->story.pushed_ns + e->story.left_ns, left = off;
+    waited = account_less(waited, outside);
     if (e->has_switches) {
-        left = switched < off ? switched : off;
-        o.steal = account_beyond_resolution(off - left);
+        uint64_t switched = e->story.pushed_ns + e->story.left_ns, rest = off;
+        left = account_take(switched, &rest);
+        o.steal = account_beyond_resolution(rest);
         if (!runqueue)
             waited = e->story.pushed_ns;
     }
-    waited = account_take(waited, &left);
-    o.runqueue = waited;
+    o.runqueue = account_take(waited, &left);
     o.throttled = e->has_who ? account_take(e->story.idle_ns, &o.runqueue) : 0;
     if (e->has_switches)
         o.blocked = left;
@@ -63,9 +64,12 @@ void sn_cause_account(const sn_os_reading *before, const sn_os_reading *after, c
         return;
     r->known |= SN_CAUSE_KNOWN_CPU;
     uint64_t wall = account_less(after->wall_ns, before->wall_ns), cpu = account_less(after->cpu_ns, before->cpu_ns);
-    uint64_t service = r->end_ns - r->begin_ns, outside = account_less(wall, service);
-    account_off o = account_split(before, after, e, account_less(wall, cpu));
-    r->cpu_ns = account_less(cpu, outside);
+    uint64_t service = r->end_ns - r->begin_ns, room = account_less(wall, service), off = account_less(wall, cpu);
+    uint64_t outside = e->has_switches ? e->outside_ns : account_beyond_resolution(room);
+    outside = outside < room ? outside : room;
+    outside = account_take(outside, &off);
+    account_off o = account_split(before, after, e, off, outside);
+    r->cpu_ns = account_less(cpu, room - outside);
     uint64_t left = account_less(service, r->cpu_ns);
     r->runqueue_ns = account_take(o.runqueue, &left);
     r->throttled_ns = account_take(o.throttled, &left);
@@ -111,11 +115,10 @@ void sn_cause_account_gap(const sn_os_reading *last, const sn_os_reading *before
                           sn_cause_request *r)
 {
     uint64_t gap = account_less(before->wall_ns, last->wall_ns);
+    uint64_t waited = e->has_switches ? e->story.pushed_ns : 0;
     if (last->has_runqueue && before->has_runqueue)
-        r->gap_runqueue_ns = account_less(before->runqueue_ns, last->runqueue_ns);
-    else if (e->has_switches)
-        r->gap_runqueue_ns = e->story.pushed_ns;
-    r->gap_runqueue_ns = account_take(r->gap_runqueue_ns, &gap);
+        waited = account_less(before->runqueue_ns, last->runqueue_ns);
+    r->gap_runqueue_ns += account_take(waited, &gap);
     if (e->stopped)
         r->gap_stopped_ns = gap;
 }

@@ -7,17 +7,20 @@
 #include "ledger/ledger.h"
 #include "ledger/os_probe.h"
 
-/* What is known of the time between two readings beyond the readings. All zero: nothing. */
+/* What is known of the time between two readings beyond them. All zero: nothing. */
 typedef struct sn_cause_evidence {
     bool has_switches, has_who, has_interrupts; /* of story: the times off the CPU; who ran; interrupt_ns */
     bool stopped;                               /* a signal had stopped the process */
-    sn_story story;
-    sn_story other; /* of another thread of the process, the one that was pushed from its CPU for longest */
+    uint64_t outside_ns; /* off the CPU between the readings, but before or after what the story is about */
+    sn_story story;      /* of the request; of a gap, of all of it */
+    sn_story other;      /* of another thread of the process, the one that was pushed from its CPU for longest */
 } sn_cause_evidence;
 
 /* Fills the measured columns of r, whose begin_ns and end_ns lie between the readings:
  *
- *   off the CPU     wall time - CPU time between the readings
+ *   off the CPU     wall time - CPU time between the readings, less what was outside the request: by the switches, or
+ *                   else as much as there was room for. Schedulers like to push a thread from the CPU at the end of a
+ *                   system call, and such are the readings
  *   switched off    by the switches, where they were recorded
  *   run-queue wait  by the kernel's statistics, otherwise the time after having been pushed from the CPU; of that,
  *                   throttled where the CPU was idle meanwhile
@@ -33,7 +36,7 @@ void sn_cause_account(const sn_os_reading *before, const sn_os_reading *after, c
  * Throttled is part of run-queue wait there, stopped part of blocked. */
 void sn_cause_enter_ledger(const sn_cause_request *r, sn_ledger *l);
 
-/* Fills the gap's columns of r from the readings at the end of the request before it and at its own beginning. */
+/* Adds to the gap's columns of r, from the readings at the end of the request before it and at its own beginning. */
 void sn_cause_account_gap(const sn_os_reading *last, const sn_os_reading *before, const sn_cause_evidence *e,
                           sn_cause_request *r);
 

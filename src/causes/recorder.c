@@ -17,7 +17,8 @@
 enum {
     RECORDER_RINGS_BYTES = 16 << 20, /* of all CPUs; each has at most... */
     RECORDER_RING_BYTES = 1 << 20,   /* 32,000 switches: some seconds, and 100 ms of tasks that wake each other */
-    RECORDER_EVENTS = 65536,         /* that a look takes in */
+    RECORDER_NAMES_BYTES = 64 << 10,
+    RECORDER_EVENTS = 65536, /* that a look takes in */
     RECORDER_CPUS = 256,
     RECORDER_THREADS = 64, /* of the process, beside the one that looks */
     RECORDER_IDS_MAX = 2 * SN_PERF_INTERRUPTS,
@@ -37,7 +38,7 @@ struct sn_recorder {
     sn_recorder_level level;
     bool has_interrupts, in_namespace;
     int32_t thread, other[RECORDER_THREADS];
-    uint32_t n_other, n_ring;
+    uint32_t n_other, n_ring, n_named; /* rings with switches; those and, behind them, with names only */
     recorder_ring *ring;
     sn_story_event *event;
 };
@@ -70,12 +71,12 @@ static void recorder_ring_close(recorder_ring *g)
     *g = (recorder_ring){.fd = -1};
 }
 
-/* Switches of one CPU, or (cpu -1) of the calling thread. */
-static bool recorder_ring_open(recorder_ring *g, int cpu, size_t bytes)
+/* Switches, and new names of tasks, of one CPU; or (cpu -1) the switches of the calling thread. */
+static bool recorder_ring_open(recorder_ring *g, int cpu, bool switches, size_t bytes)
 {
     struct perf_event_attr attr = recorder_attr(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_DUMMY, PERF_SAMPLE_TID);
     attr.sample_id_all = 1;
-    attr.context_switch = 1;
+    attr.context_switch = switches;
     attr.comm = cpu >= 0;
     attr.exclude_kernel = cpu < 0; /* all that others may ask for; switches are recorded all the same */
     *g = (recorder_ring){.fd = recorder_open_event(&attr, cpu < 0 ? 0 : -1, cpu)};
@@ -187,9 +188,9 @@ static void recorder_drop_interrupts(sn_recorder *r)
 
 static void recorder_close_rings(sn_recorder *r)
 {
-    for (uint32_t k = 0; k < r->n_ring; k++)
+    for (uint32_t k = 0; k < r->n_named; k++)
         recorder_ring_close(&r->ring[k]);
-    r->n_ring = 0;
+    r->n_ring = r->n_named = 0;
 }
 
 /* A ring for each CPU that the thread may run on. */
@@ -203,13 +204,17 @@ static bool recorder_open_machine(sn_recorder *r)
         if (!CPU_ISSET(cpu, &set))
             continue;
         if (r->n_ring == RECORDER_CPUS ||
-            !recorder_ring_open(&r->ring[r->n_ring], (int)cpu,
+            !recorder_ring_open(&r->ring[r->n_ring], (int)cpu, true,
                                 share < RECORDER_RING_BYTES ? share : RECORDER_RING_BYTES)) {
             recorder_close_rings(r);
             return false;
         }
-        r->n_ring++;
+        r->n_named = ++r->n_ring;
     }
+    long n_cpus = sysconf(_SC_NPROCESSORS_ONLN); /* who runs here may have got its name elsewhere */
+    for (int cpu = 0; cpu < n_cpus && r->n_named < RECORDER_CPUS; cpu++)
+        if (!CPU_ISSET((size_t)cpu, &set))
+            r->n_named += recorder_ring_open(&r->ring[r->n_named], cpu, false, RECORDER_NAMES_BYTES);
     return r->n_ring > 0;
 }
 
@@ -242,9 +247,9 @@ setsuna_status sn_recorder_open(sn_recorder_level max_level, sn_recorder **out)
         r->has_interrupts = recorder_add_interrupts(r);
         if (!r->has_interrupts)
             recorder_drop_interrupts(r);
-    } else if (max_level >= SN_RECORDER_THREAD && recorder_ring_open(&r->ring[0], -1, RECORDER_RING_BYTES / 8)) {
+    } else if (max_level >= SN_RECORDER_THREAD && recorder_ring_open(&r->ring[0], -1, true, RECORDER_RING_BYTES / 8)) {
         r->level = SN_RECORDER_THREAD;
-        r->n_ring = 1;
+        r->n_ring = r->n_named = 1;
     }
     *out = r;
     return SETSUNA_OK;
@@ -358,7 +363,7 @@ void sn_recorder_task_name(const sn_recorder *r, int32_t task, char out[SN_RECOR
     char path[32], comm[64];
     snprintf(path, sizeof path, "/proc/%d/comm", task);
     bool named = recorder_read(path, comm, sizeof comm) > 0;
-    for (uint32_t k = 0; k < r->n_ring && !named; k++)
+    for (uint32_t k = 0; k < r->n_named && !named; k++)
         named = sn_perf_ring_comm(&r->ring[k].view, task, comm);
     recorder_clean(comm);
     snprintf(out, SN_RECORDER_NAME, "%.15s%s(%d)", named ? comm : "", named ? " " : "", task);

@@ -85,6 +85,21 @@ static void test_recorded_switches(void **state)
     assert_int_equal(r.blocked_ns, 250000);
 }
 
+/* The thread was pushed from the CPU while the reading was taken: not in the request. */
+static void test_disturbed_readings(void **state)
+{
+    (void)state;
+    sn_cause_evidence e = {.has_switches = true, .has_who = true, .outside_ns = 5000000};
+    e.story.pushed_ns = 300000;
+    sn_cause_request r = account(reading(6001000, 5000 + 701000, 70 + 5300000, 4, 11), &e);
+    assert_int_equal(r.runqueue_ns, 300000);
+    assert_int_equal(r.cpu_ns, 699000);
+    assert_int_equal(r.steal_ns + r.blocked_ns, 0);
+    /* Not recorded: what there was room for outside was outside. */
+    r = account(reading(6001000, 5000 + 701000, 70 + 5300000, 4, 11), &nothing);
+    assert_int_equal(r.runqueue_ns + r.steal_ns, 299000 - 1000);
+}
+
 static void test_interrupts_are_in_the_cpu_time(void **state)
 {
     (void)state;
@@ -149,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_quiet),
         cmocka_unit_test(test_readings_only),
         cmocka_unit_test(test_recorded_switches),
+        cmocka_unit_test(test_disturbed_readings),
         cmocka_unit_test(test_interrupts_are_in_the_cpu_time),
         cmocka_unit_test(test_unknown_and_absurd),
         cmocka_unit_test(test_gap),
