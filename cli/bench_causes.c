@@ -4,8 +4,10 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* An older reading is not that of the request's beginning. */
+/* A longer pause before a request is not its own: a reading ends it. */
 #define CAUSES_STALE_NS UINT64_C(20000)
+/* Requests in a row that may go unread. */
+enum { CAUSES_UNREAD_MAX = 256 };
 /* Shorter waits are not worth a look. */
 #define CAUSES_LOOK_NS UINT64_C(20000)
 
@@ -13,10 +15,16 @@ struct sn_bench_causes {
     sn_os_probe probe;
     sn_recorder *recorder;
     sigset_t old_mask;
-    sn_os_reading last, before; /* the end of the last request; the beginning of the next */
-    bool fresh;                 /* before is last */
-    int32_t continued_by;       /* SIGCONT came in the gap; 0: none */
-    uint64_t after_ns;          /* off the CPU between the end of the last request and its reading */
+    sn_os_reading last;    /* before the first of the requests since then... */
+    uint32_t n_unread;     /* ...after which none was taken */
+    bool left;             /* the thread has left the CPU since then */
+    uint32_t usual_faults; /* of those */
+    uint64_t typical_ns;   /* about the median time of a request */
+    uint64_t end_ns;       /* of the last request */
+    sn_os_reading before_gap;
+    bool has_gap;         /* there was a pause before this request, with a reading at each end: before_gap, last */
+    int32_t continued_by; /* SIGCONT came in the gap; 0: none */
+    uint64_t after_ns;    /* off the CPU between the end of the last request and its reading */
     sn_cause_log log;
     sn_cause_model model;
     sn_cause_summary summary;
@@ -72,42 +80,46 @@ void sn_bench_causes_start(sn_bench_causes *c)
     causes_continued();
     sn_recorder_find_threads(c->recorder);
     sn_quota_read(&c->report.quota_before);
-    c->report.begin_ns = sn_now_ns();
+    c->report.begin_ns = c->end_ns = sn_now_ns();
+    sn_recorder_has_left(c->recorder);
     sn_os_probe_read(&c->probe, NULL, &c->last);
-    c->before = c->last;
+}
+
+/* Ends the stretch of requests that `last` is the beginning of. */
+static void causes_read(sn_bench_causes *c)
+{
+    sn_os_reading now;
+    sn_os_probe_read(&c->probe, &c->last, &now);
+    if (c->n_unread && now.has_counts)
+        c->usual_faults = (uint32_t)((now.n_minor_faults - c->last.n_minor_faults) / c->n_unread);
+    c->last = now;
+    c->n_unread = 0;
+    c->left = false;
 }
 
 void sn_bench_causes_ready(sn_bench_causes *c)
 {
     if (!c)
         return;
-    c->before = c->last;
+    c->has_gap = sn_now_ns() - c->end_ns >= CAUSES_STALE_NS;
     c->continued_by = 0;
-    c->fresh = sn_now_ns() - c->last.wall_ns < CAUSES_STALE_NS;
-    if (c->fresh)
+    if (!c->has_gap)
         return;
     c->continued_by = causes_continued();
-    sn_os_probe_read(&c->probe, &c->last, &c->before);
+    c->before_gap = c->last;
+    causes_read(c);
+    sn_recorder_has_left(c->recorder);
 }
 
-static bool causes_switched(const sn_os_reading *a, const sn_os_reading *b)
+/* How much happened beside the request since the last reading. */
+static void causes_look_beside(sn_bench_causes *c, const sn_cause_request *r, uint64_t after_ns, sn_cause_evidence *e)
 {
-    return !a->has_counts || !b->has_counts || a->n_switches_blocked != b->n_switches_blocked ||
-           a->n_switches_forced != b->n_switches_forced;
-}
-
-/* What happened in the request, and how much beside it between the readings. */
-static void causes_look(sn_bench_causes *c, const sn_cause_request *r, const sn_os_reading *after, sn_cause_evidence *e)
-{
-    bool switched = causes_switched(&c->before, after);
-    sn_recorder_look(c->recorder, r->begin_ns, r->end_ns, switched, e);
-    c->after_ns = 0;
-    if (!switched || !e->has_switches)
-        return;
     sn_cause_evidence beside;
-    sn_recorder_look(c->recorder, r->end_ns, after->wall_ns, true, &beside);
+    if (!c->left || !e->has_switches)
+        return;
+    sn_recorder_look(c->recorder, r->end_ns, after_ns, true, &beside);
     c->after_ns = beside.story.pushed_ns + beside.story.left_ns;
-    sn_recorder_look(c->recorder, c->before.wall_ns, r->begin_ns, true, &beside);
+    sn_recorder_look(c->recorder, c->last.wall_ns, r->begin_ns, true, &beside);
     e->outside_ns = c->after_ns + beside.story.pushed_ns + beside.story.left_ns;
 }
 
@@ -115,32 +127,92 @@ static void causes_look_at_gap(sn_bench_causes *c, uint64_t after_ns, sn_cause_r
 {
     uint64_t ready = r->due_ns > r->free_ns ? r->due_ns : r->free_ns;
     r->gap_runqueue_ns = after_ns;
-    if (c->fresh)
+    if (!c->has_gap)
         return;
     if (r->begin_ns - ready > CAUSES_LOOK_NS)
-        sn_recorder_look(c->recorder, c->last.wall_ns, c->before.wall_ns, true, e);
+        sn_recorder_look(c->recorder, c->before_gap.wall_ns, c->last.wall_ns, true, e);
     e->stopped = c->continued_by != 0;
-    sn_cause_account_gap(&c->last, &c->before, e, r);
+    sn_cause_account_gap(&c->before_gap, &c->last, e, r);
+}
+
+/* About the median: a step up for each request above, one down for each below. */
+static void causes_learn(sn_bench_causes *c, uint64_t ns)
+{
+    if (c->typical_ns == 0)
+        c->typical_ns = ns;
+    uint64_t step = c->typical_ns / 64 + 1;
+    c->typical_ns = ns > c->typical_ns ? c->typical_ns + step : c->typical_ns > step ? c->typical_ns - step : 1;
+}
+
+/* Being pushed from the CPU, or nothing at all, accounts for the request's time: the rings in memory say it all. */
+static bool causes_is_told(const sn_bench_causes *c, const sn_cause_request *r, const sn_cause_evidence *in)
+{
+    uint64_t ns = r->end_ns - r->begin_ns;
+    if (!in->has_switches || in->story.n_left > 0 || in->story.pushed_ns > ns)
+        return false;
+    return ns - in->story.pushed_ns <= c->typical_ns + c->typical_ns / 20 + SN_OS_PROBE_RESOLUTION_NS;
+}
+
+/* Such a request needs no system call. Besides, a system call is where a scheduler likes to let others run: one between
+ * any two requests would draw disturbances out of the requests, and make them look better than they are. */
+static void causes_told(sn_bench_causes *c, const sn_cause_evidence *in, sn_cause_request *r)
+{
+    const sn_story *s = &in->story;
+    uint64_t idle = in->has_who && s->idle_ns < s->pushed_ns ? s->idle_ns : 0;
+    r->cpu_ns = r->end_ns - r->begin_ns - s->pushed_ns;
+    r->runqueue_ns = s->pushed_ns - idle;
+    r->throttled_ns = idle;
+    r->known = SN_CAUSE_KNOWN_CPU | SN_CAUSE_KNOWN_BLOCKED;
+    if (in->has_interrupts) {
+        r->known |= SN_CAUSE_KNOWN_INTERRUPT;
+        r->interrupt_ns = s->interrupt_ns < r->cpu_ns ? s->interrupt_ns : r->cpu_ns;
+    }
+    r->n_minor_faults = c->usual_faults;
+    c->n_unread++;
+}
+
+/* Of the requests since the last reading the others were told: what was unusual is this one's. */
+static void causes_asked(sn_bench_causes *c, sn_cause_request *r, sn_cause_evidence *in, int32_t *by_out)
+{
+    sn_os_reading after;
+    sn_os_probe_read(&c->probe, &c->last, &after);
+    c->left |= sn_recorder_has_left(c->recorder); /* in the reading itself */
+    causes_look_beside(c, r, after.wall_ns, in);
+    sn_cause_account(&c->last, &after, in, r);
+    if (c->left && r->blocked_ns > CAUSES_LOOK_NS) {
+        *by_out = causes_continued();
+        in->stopped = *by_out != 0;
+        sn_cause_account(&c->last, &after, in, r);
+    }
+    uint64_t usual = (uint64_t)c->n_unread * c->usual_faults, service = r->end_ns - r->begin_ns;
+    r->n_minor_faults = r->n_minor_faults > usual ? (uint32_t)(r->n_minor_faults - usual) : 0;
+    uint64_t longer = service > c->typical_ns ? service - c->typical_ns : 0;
+    if (r->steal_ns > longer && c->n_unread) { /* of all of them: no more of it than this one took longer */
+        r->cpu_ns += r->steal_ns - longer;
+        r->steal_ns = longer;
+    }
+    c->last = after;
+    c->n_unread = 0;
+    c->left = false;
 }
 
 setsuna_status sn_bench_causes_end(sn_bench_causes *c, const sn_cause_request *times, sn_ledger *l, setsuna_error *err)
 {
     if (!c)
         return SETSUNA_OK;
-    sn_os_reading after;
-    sn_os_probe_read(&c->probe, &c->before, &after);
     sn_cause_request r = *times;
-    sn_cause_evidence in = {.stopped = false}, gap = {.stopped = false};
-    bool switched = causes_switched(&c->before, &after);
+    sn_cause_evidence in, gap = {.stopped = false};
     int32_t continued_by = 0;
     uint64_t after_ns = c->after_ns;
-    causes_look(c, &r, &after, &in);
-    sn_cause_account(&c->before, &after, &in, &r);
-    if (switched && r.blocked_ns > CAUSES_LOOK_NS) {
-        continued_by = causes_continued();
-        in.stopped = continued_by != 0;
-        sn_cause_account(&c->before, &after, &in, &r);
-    }
+    c->after_ns = 0;
+    bool left = sn_recorder_has_left(c->recorder);
+    c->left |= left;
+    sn_recorder_look(c->recorder, r.begin_ns, r.end_ns, left, &in);
+    causes_learn(c, r.end_ns - r.begin_ns);
+    if (causes_is_told(c, &r, &in))
+        causes_told(c, &in, &r);
+    else
+        causes_asked(c, &r, &in, &continued_by);
     causes_look_at_gap(c, after_ns, &r, &gap);
     sn_cause_enter_ledger(&r, l);
     if (sn_witnesses_want(&c->witnesses, sn_witness_disturbed_ns(&r))) {
@@ -150,10 +222,9 @@ setsuna_status sn_bench_causes_end(sn_bench_causes *c, const sn_cause_request *t
     }
     if (sn_cause_log_add(&c->log, &r) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for --explain after %zu requests", c->log.n);
-    /* What was done here is long and not the next request's. */
-    c->last = after;
-    if (switched)
-        sn_os_probe_read(&c->probe, &after, &c->last);
+    if (c->n_unread >= CAUSES_UNREAD_MAX)
+        causes_read(c);
+    c->end_ns = r.end_ns;
     return SETSUNA_OK;
 }
 

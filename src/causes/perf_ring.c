@@ -81,7 +81,7 @@ typedef struct perf_walk {
     uint8_t record[PERF_LOOK_MAX];
 } perf_walk;
 
-static uint64_t perf_head(const sn_perf_ring *r)
+uint64_t sn_perf_ring_head(const sn_perf_ring *r)
 {
     const struct perf_event_mmap_page *c = r->control;
     return __atomic_load_n(&c->data_head, __ATOMIC_ACQUIRE);
@@ -97,7 +97,7 @@ static void perf_walk_copy(const perf_walk *w, uint64_t at, uint8_t *to, size_t 
 
 static perf_walk perf_walk_begin(const sn_perf_ring *r)
 {
-    uint64_t head = perf_head(r);
+    uint64_t head = sn_perf_ring_head(r);
     return (perf_walk){.ring = r, .at = head, .end = head + r->data_bytes};
 }
 
@@ -120,7 +120,7 @@ static bool perf_walk_next(perf_walk *w)
     perf_walk_copy(w, w->at, w->record, w->size);
     /* What has been written meanwhile took the place of the oldest records. Positions fall through zero: only their
      * differences mean something. */
-    if (w->at + h.size - perf_head(w->ring) > w->ring->data_bytes) {
+    if (w->at + h.size - sn_perf_ring_head(w->ring) > w->ring->data_bytes) {
         w->wrapped = true;
         return false;
     }

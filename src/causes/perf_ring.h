@@ -43,6 +43,9 @@ typedef struct sn_perf_ring {
     size_t n_id;
 } sn_perf_ring;
 
+/* Another number whenever something was written. */
+uint64_t sn_perf_ring_head(const sn_perf_ring *r);
+
 /* Appends the ring's events from from_ns on to out, the newest first, of which *n are there and cap fit. false: some of
  * them are missing, overwritten or beyond cap. */
 bool sn_perf_ring_collect(const sn_perf_ring *r, uint64_t from_ns, sn_story_event *out, size_t *n, size_t cap);

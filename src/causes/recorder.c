@@ -39,7 +39,9 @@ struct sn_recorder {
     bool has_interrupts, in_namespace;
     int32_t thread, other[RECORDER_THREADS];
     uint32_t n_other, n_ring, n_named; /* rings with switches; those and, behind them, with names only */
-    recorder_ring *ring;
+    recorder_ring *ring;               /* of CPUs; at level THREAD none */
+    recorder_ring own;                 /* of the thread */
+    uint64_t own_head;
     sn_story_event *event;
 };
 
@@ -242,14 +244,14 @@ setsuna_status sn_recorder_open(sn_recorder_level max_level, sn_recorder **out)
     }
     r->thread = (int32_t)syscall(SYS_gettid);
     r->in_namespace = recorder_in_namespace();
-    if (max_level >= SN_RECORDER_MACHINE && recorder_open_machine(r)) {
+    r->own.fd = -1;
+    if (max_level >= SN_RECORDER_THREAD && recorder_ring_open(&r->own, -1, true, RECORDER_RING_BYTES / 8))
+        r->level = SN_RECORDER_THREAD;
+    if (r->level && max_level >= SN_RECORDER_MACHINE && recorder_open_machine(r)) {
         r->level = SN_RECORDER_MACHINE;
         r->has_interrupts = recorder_add_interrupts(r);
         if (!r->has_interrupts)
             recorder_drop_interrupts(r);
-    } else if (max_level >= SN_RECORDER_THREAD && recorder_ring_open(&r->ring[0], -1, true, RECORDER_RING_BYTES / 8)) {
-        r->level = SN_RECORDER_THREAD;
-        r->n_ring = r->n_named = 1;
     }
     *out = r;
     return SETSUNA_OK;
@@ -259,6 +261,8 @@ void sn_recorder_close(sn_recorder *r)
 {
     if (!r)
         return;
+    if (r->level)
+        recorder_ring_close(&r->own);
     recorder_close_rings(r);
     sn_free(sn_allocator_default(), r->ring);
     sn_free(sn_allocator_default(), r->event);
@@ -290,10 +294,21 @@ void sn_recorder_find_threads(sn_recorder *r)
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
 
+bool sn_recorder_has_left(sn_recorder *r)
+{
+    if (!r->level)
+        return true;
+    uint64_t head = sn_perf_ring_head(&r->own.view), before = r->own_head;
+    r->own_head = head;
+    return head != before;
+}
+
 /* The events of some rings from from_ns on, in order of time. false: some are missing. */
 static bool recorder_collect(sn_recorder *r, uint64_t from_ns, bool all, uint32_t cpu, size_t *n_out)
 {
     size_t n = 0;
+    if (r->level == SN_RECORDER_THREAD && !sn_perf_ring_collect(&r->own.view, from_ns, r->event, &n, RECORDER_EVENTS))
+        return false;
     for (uint32_t k = 0; k < r->n_ring; k++)
         if ((all || r->ring[k].view.cpu == cpu) &&
             !sn_perf_ring_collect(&r->ring[k].view, from_ns, r->event, &n, RECORDER_EVENTS))

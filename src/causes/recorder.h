@@ -31,6 +31,9 @@ bool sn_recorder_has_interrupts(const sn_recorder *r);
  * Reads files. */
 void sn_recorder_find_threads(sn_recorder *r);
 
+/* Whether the thread has left the CPU since this was asked last; true where nobody can tell. One load from memory. */
+bool sn_recorder_has_left(sn_recorder *r);
+
 /* Fills e with what happened from from_ns to to_ns (of sn_now_ns, at both of which the thread ran). switched: whether
  * it left the CPU at all; where it did not, only interrupts are looked for. What the rings no longer hold is not
  * claimed: the flags of e say what is. Reads memory only. */

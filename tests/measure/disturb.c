@@ -44,6 +44,8 @@ typedef struct injector {
     pthread_t victim;
     cpu_set_t cpu; /* the victim's */
     sn_random random;
+    int to[2], from[2];
+    pid_t child;
     atomic_bool over;
 } injector;
 
@@ -110,30 +112,56 @@ static void inject_inside(injector *in, uint64_t ns, uint64_t *begin, uint64_t *
     *end = ended_ns;
 }
 
-/* Only what may be done between fork and _exit of a process with threads. */
-static void inject_from_outside(injector *in, uint64_t ns, uint64_t *begin, uint64_t *end)
+/* A process that was there from the beginning: forking while something is measured would disturb it too. It takes
+ * lengths from one pipe and answers on another. */
+static void serve_from_outside(const injector *in, pid_t parent)
 {
-    pid_t parent = getpid(), child = fork();
-    if (child == 0) {
+    uint64_t ns;
+    prctl(PR_SET_NAME, in->kind == HOG ? "sn-hog" : "sn-stopper");
+    if (in->kind == HOG) {
+        setpriority(PRIO_PROCESS, 0, -20); /* where that is permitted */
+        sched_setaffinity(0, sizeof in->cpu, &in->cpu);
+    }
+    while (read(in->to[0], &ns, sizeof ns) == sizeof ns) {
         if (in->kind == HOG) {
-            prctl(PR_SET_NAME, "sn-hog");
-            setpriority(PRIO_PROCESS, 0, -20);
-            sched_setaffinity(0, sizeof in->cpu, &in->cpu);
             for (uint64_t until = cpu_now() + ns; cpu_now() < until;)
                 ;
         } else {
-            prctl(PR_SET_NAME, "sn-stopper");
             kill(parent, SIGSTOP);
             nap(ns);
             kill(parent, SIGCONT);
         }
-        _exit(0);
+        if (write(in->from[1], &ns, sizeof ns) != sizeof ns)
+            break;
     }
-    *begin = sn_now_ns();
+    _exit(0);
+}
+
+static bool start_outside(injector *in)
+{
+    pid_t parent = getpid();
+    if (pipe(in->to) != 0 || pipe(in->from) != 0 || (in->child = fork()) < 0)
+        return false;
+    if (in->child == 0) {
+        close(in->to[1]);
+        serve_from_outside(in, parent);
+    }
+    close(in->to[0]);
+    return true;
+}
+
+static void stop_outside(injector *in)
+{
     int status;
-    while (waitpid(child, &status, 0) < 0 && child > 0)
-        ;
-    *end = sn_now_ns();
+    close(in->to[1]);
+    waitpid(in->child, &status, 0);
+}
+
+static void inject_from_outside(injector *in, uint64_t ns, uint64_t *begin, uint64_t *end)
+{
+    *begin = sn_now_ns();
+    if (write(in->to[1], &ns, sizeof ns) == sizeof ns && read(in->from[0], &ns, sizeof ns) == sizeof ns)
+        *end = sn_now_ns();
 }
 
 static void *inject(void *arg)
@@ -213,6 +241,8 @@ int main(int argc, char **argv)
     sigemptyset(&cont);
     sigaddset(&cont, SIGCONT);
     pthread_sigmask(SIG_BLOCK, &cont, NULL);
+    if (!start_outside(&in))
+        return 2;
     pthread_t thread;
     if (pthread_create(&thread, NULL, inject, &in) != 0)
         return 2;
@@ -222,6 +252,7 @@ int main(int argc, char **argv)
     fprintf(in.truth, "runqueue_ns %llu\n", runqueue_ns() - before);
     in.over = true;
     pthread_join(thread, NULL);
+    stop_outside(&in);
     fclose(in.truth);
     return code;
 }
