@@ -38,7 +38,7 @@ static const sn_cli_option bench_options[] = {
     {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
-    {"explain", NULL, "say why the slow ones were slow: who ran instead, steal, faults (costs 1 us each)"},
+    {"explain", NULL, "say why the slow ones were slow: who ran instead, steal, page faults, interrupts, queueing"},
     {"per-op", NULL, "then time every step of a model's plan, beside the least that this machine needs for it"},
     {"sort", "ORDER", "steps by plan (default), time, or gap between time and bound"},
     {"roofline", "GFLOPS,GBPS", "what the bounds are taken from, instead of measuring it"},
@@ -96,6 +96,7 @@ static const sn_cli_command bench_command = {
         "\nExamples:\n"
         "  setsuna bench model.onnx\n"
         "  setsuna bench model.onnx --schedule poisson:200/s --deadline 20ms --duration 60s\n"
+        "  setsuna bench model.onnx --schedule poisson:200/s --explain\n"
         "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
         "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
         "  setsuna bench models/silero-vad.yaml speech.wav\n"
@@ -253,7 +254,7 @@ static setsuna_status bench_serve(bench *b, sn_workload *w, uint64_t i, const sn
                           .begin_ns = t->begin_ns,
                           .end_ns = end,
                           .group = b->workload.n_input ? (uint16_t)((b->n_begun - 1) % b->workload.n_input) : 0,
-                          .due = bench_due_kind(b, i)};
+                          .due = (uint8_t)bench_due_kind(b, i)};
     SN_TRY(sn_bench_causes_end(b->causes, &r, &l, err));
     sn_ledger_close_at(&l, end);
     SN_TRY(status);
