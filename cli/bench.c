@@ -253,7 +253,7 @@ static setsuna_status bench_serve(bench *b, sn_workload *w, uint64_t i, const sn
                           .free_ns = t->free_ns,
                           .begin_ns = t->begin_ns,
                           .end_ns = end,
-                          .group = b->workload.n_input ? (uint16_t)((b->n_begun - 1) % b->workload.n_input) : 0,
+                          .group = (uint16_t)(b->workload.n_input ? (b->n_begun - 1) % b->workload.n_input : 0),
                           .due = (uint8_t)bench_due_kind(b, i)};
     SN_TRY(sn_bench_causes_end(b->causes, &r, &l, err));
     sn_ledger_close_at(&l, end);
