@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""make_models.py [--list] DIR [NAME...]: standard architectures with random weights, as ONNX files, for measuring speed.
+"""make_models.py [--list] DIR [NAME[_batchN]...]: standard architectures with random weights, as ONNX files, for measuring speed.
 
 The networks are as their authors published them, written the way PyTorch's exporter writes them at opset 13: batch norm
 folded into the convolution before it; hard-swish, GELU and layer norm as the chains of simple operators that they are at
@@ -9,6 +9,7 @@ python3-onnx and python3-numpy.
 """
 import hashlib
 import os
+import re
 import sys
 
 import numpy as np
@@ -20,6 +21,8 @@ OPSET = 13
 
 class Net:
     """A graph that grows node by node; every method returns the name of what it made."""
+
+    batch = 1  # of the networks that are made next
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
@@ -60,7 +63,7 @@ class Net:
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def image(self, size=224):
-        return self.input("x", [1, 3, size, size])
+        return self.input("x", [self.batch, 3, size, size])
 
     # ---- layers
 
@@ -76,7 +79,7 @@ class Net:
         return self.op("MaxPool", x, kernel_shape=[k, k], strides=[stride, stride], pads=[pad] * 4, ceil_mode=ceil)
 
     def gemm(self, x, cin, cout):
-        """Linear on [1, cin]."""
+        """Linear on [batch, cin]."""
         return self.op("Gemm", x, self.noise((cout, cin), 1 / np.sqrt(cin)), self.noise(cout, 0.01), transB=1)
 
     def dense(self, x, cin, cout):
@@ -85,7 +88,7 @@ class Net:
 
     def head(self, x, channels, classes=1000):
         x = self.op("Flatten", self.op("GlobalAveragePool", x), axis=1)
-        self.output(self.gemm(x, channels, classes), [1, classes])
+        self.output(self.gemm(x, channels, classes), [self.batch, classes])
 
     # ---- activations and norms
 
@@ -195,7 +198,7 @@ def mobilenet_v3_large():
         cin = c
     x = n.hard_swish(n.conv(x, cin, 960, 1))
     x = n.op("Flatten", n.op("GlobalAveragePool", x), axis=1)
-    n.output(n.gemm(n.hard_swish(n.gemm(x, 960, 1280)), 1280, 1000), [1, 1000])
+    n.output(n.gemm(n.hard_swish(n.gemm(x, 960, 1280)), 1280, 1000), [n.batch, 1000])
     return n
 
 
@@ -231,7 +234,7 @@ def squeezenet1_1():
                                       (256, 48, 192, 1), (384, 48, 192, 0), (384, 64, 256, 0), (512, 64, 256, 0)):
         x = fire(n.max_pool(x, 3, 2, ceil=1) if pool else x, cin, squeezed, wide)
     x = n.op("GlobalAveragePool", n.relu(n.conv(x, 512, 1000, 1, bn=False)))
-    n.output(n.op("Flatten", x, axis=1), [1, 1000])
+    n.output(n.op("Flatten", x, axis=1), [n.batch, 1000])
     return n
 
 
@@ -278,23 +281,23 @@ def yolov8n(size):
     for h, c, stride in ((h3, 64, 8), (h4, 128, 16), (h5, 256, 32)):
         box = n.conv(conv(conv(h, c, 64, 3), 64, 64, 3), 64, 64, 1, gain=1.0, bn=False)
         cls = n.conv(conv(conv(h, c, 80, 3), 80, 80, 3), 80, 80, 1, gain=1.0, bn=False)
-        levels.append(n.op("Reshape", concat(box, cls), n.ints(1, 144, -1)))
+        levels.append(n.op("Reshape", concat(box, cls), n.ints(n.batch, 144, -1)))
         cells = size // stride
         at = np.arange(cells) + 0.5
         anchors.append(np.stack([np.tile(at, cells), np.repeat(at, cells)]))
         strides.append(np.full(cells * cells, stride))
     boxes = sum(len(s) for s in strides)
     box, cls = split(concat(*levels, axis=2), 1, 64, 80)
-    d = n.op("Transpose", n.op("Reshape", box, n.ints(1, 4, 16, boxes)), perm=[0, 2, 1, 3])
+    d = n.op("Transpose", n.op("Reshape", box, n.ints(n.batch, 4, 16, boxes)), perm=[0, 2, 1, 3])
     expect = n.weight(np.arange(16).reshape(1, 16, 1, 1))
     d = n.op("Conv", n.op("Softmax", d, axis=1), expect, kernel_shape=[1, 1], strides=[1, 1], pads=[0] * 4, group=1,
              dilations=[1, 1])
-    before, behind = split(n.op("Reshape", d, n.ints(1, 4, boxes)), 1, 2, 2)
+    before, behind = split(n.op("Reshape", d, n.ints(n.batch, 4, boxes)), 1, 2, 2)
     at = n.const(np.concatenate(anchors, axis=1)[None])
     low, high = n.op("Sub", at, before), n.op("Add", at, behind)
     centre = n.op("Div", n.op("Add", low, high), n.const(2.0))
     xywh = n.op("Mul", concat(centre, n.op("Sub", high, low)), n.const(np.concatenate(strides)[None]))
-    n.output(concat(xywh, n.op("Sigmoid", cls)), [1, 84, boxes])
+    n.output(concat(xywh, n.op("Sigmoid", cls)), [n.batch, 84, boxes])
     return n
 
 
@@ -306,33 +309,36 @@ def vit_tiny(width=192, heads=3, layers=12, patches=196):
     n = Net(192)
     tokens = patches + 1
     x = n.conv(n.image(), 3, width, 16, 16, pad=0, gain=1.0, bn=False)
-    x = n.op("Transpose", n.op("Reshape", x, n.ints(1, width, patches)), perm=[0, 2, 1])
-    x = n.op("Concat", n.noise((1, 1, width), 0.02), x, axis=1)
+    x = n.op("Transpose", n.op("Reshape", x, n.ints(n.batch, width, patches)), perm=[0, 2, 1])
+    token = n.noise((1, 1, width), 0.02)
+    if n.batch > 1:
+        token = n.op("Expand", token, n.ints(n.batch, 1, width))
+    x = n.op("Concat", token, x, axis=1)
     x = n.op("Add", x, n.noise((1, tokens, width), 0.02))
     for _ in range(layers):
         y = n.dense(n.layer_norm(x, width, 1e-6), width, 3 * width)
-        y = n.op("Reshape", y, n.ints(1, tokens, 3, heads, width // heads))
+        y = n.op("Reshape", y, n.ints(n.batch, tokens, 3, heads, width // heads))
         y = n.op("Transpose", y, perm=[2, 0, 3, 1, 4])
         q, k, v = (n.op("Gather", y, n.const(i, np.int64), axis=0) for i in range(3))
         a = n.op("MatMul", q, n.op("Transpose", k, perm=[0, 1, 3, 2]))
         a = n.op("Softmax", n.op("Mul", a, n.const(1 / np.sqrt(width / heads))), axis=-1)
         a = n.op("Transpose", n.op("MatMul", a, v), perm=[0, 2, 1, 3])
-        x = n.op("Add", x, n.dense(n.op("Reshape", a, n.ints(1, tokens, width)), width, width))
+        x = n.op("Add", x, n.dense(n.op("Reshape", a, n.ints(n.batch, tokens, width)), width, width))
         y = n.gelu(n.dense(n.layer_norm(x, width, 1e-6), width, 4 * width))
         x = n.op("Add", x, n.dense(y, 4 * width, width))
     x = n.op("Gather", n.layer_norm(x, width, 1e-6), n.const(0, np.int64), axis=1)
-    n.output(n.gemm(x, width, 1000), [1, 1000])
+    n.output(n.gemm(x, width, 1000), [n.batch, 1000])
     return n
 
 
 def bert(width, heads, layers, tokens=128, vocabulary=30522, positions=512):
     """Devlin et al. 2018, uncased vocabulary, with the pooled output."""
     n = Net(width)
-    inputs = [n.input(name, [1, tokens], TensorProto.INT64) for name in ("input_ids", "attention_mask",
+    inputs = [n.input(name, [n.batch, tokens], TensorProto.INT64) for name in ("input_ids", "attention_mask",
                                                                         "token_type_ids")]
 
     def split_heads(x, perm):
-        return n.op("Transpose", n.op("Reshape", x, n.ints(1, tokens, heads, width // heads)), perm=perm)
+        return n.op("Transpose", n.op("Reshape", x, n.ints(n.batch, tokens, heads, width // heads)), perm=perm)
 
     def norm(x):
         return n.layer_norm(x, width, 1e-12)
@@ -349,13 +355,13 @@ def bert(width, heads, layers, tokens=128, vocabulary=30522, positions=512):
                    for perm in ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]))
         a = n.op("Div", n.op("MatMul", q, k), n.const(np.sqrt(width / heads)))
         a = n.op("MatMul", n.op("Softmax", n.op("Add", a, mask), axis=-1), v)
-        a = n.op("Reshape", n.op("Transpose", a, perm=[0, 2, 1, 3]), n.ints(1, tokens, width))
+        a = n.op("Reshape", n.op("Transpose", a, perm=[0, 2, 1, 3]), n.ints(n.batch, tokens, width))
         x = norm(n.op("Add", n.dense(a, width, width), x))
         y = n.dense(n.gelu(n.dense(x, width, 4 * width)), 4 * width, width)
         x = norm(n.op("Add", y, x))
-    n.output(x, [1, tokens, width])
+    n.output(x, [n.batch, tokens, width])
     first = n.op("Gather", x, n.const(0, np.int64), axis=1)
-    n.output(n.op("Tanh", n.gemm(first, width, width)), [1, width])
+    n.output(n.op("Tanh", n.gemm(first, width, width)), [n.batch, width])
     return n
 
 
@@ -394,15 +400,23 @@ def write(folder, name, version, make):
     print(f"{path}: {os.path.getsize(path) / 1e6:.1f} MB")
 
 
+def make(name):
+    """The model of a name, with what stands behind _batch: resnet50_batch8."""
+    name, _, batch = name.partition("_batch")
+    Net.batch = int(batch or 1)
+    return MODELS[name]().model()
+
+
 def main(words):
     if words == ["--list"]:
         print("\n".join(MODELS))
         return
-    if not words or words[0].startswith("-") or not set(words[1:]) <= MODELS.keys():
+    plain = {re.sub(r"_batch[1-9]\d{0,3}$", "", word) for word in words[1:]}
+    if not words or words[0].startswith("-") or not plain <= MODELS.keys():
         sys.exit(__doc__)
     os.makedirs(words[0], exist_ok=True)
     for name in words[1:] or MODELS:
-        write(words[0], name, version_of(__file__), lambda: MODELS[name]().model())  # noqa: B023
+        write(words[0], name, version_of(__file__), lambda: make(name))  # noqa: B023
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-/* versus [--threads N] [--rounds N] [--seconds S] [--beside MODEL] MODEL [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]
+/* versus [--threads N] [--rounds N] [--seconds S] [--cpu LEVEL] [--precision NAME] [--beside MODEL] MODEL
+ *        [NAME=DIMS | NAME=FILE.npy | NAME=VALUE.0 ...]
  *
  * The native engine and ONNX Runtime side by side in one process, N threads each, on the same input: rounds of A B A B,
  * so that whatever else the machine does falls on both. Before each turn the other engine's workers are given time to
@@ -8,6 +9,7 @@
  *
  * --beside: a third takes turns, the native engine on another model with the same inputs (the float form of a quantised
  * one). It is "beside" in the object, and how many times faster the first is than it "over_beside_p50" and "..._min".
+ * --cpu: the native engine's kernels are held to that level. --precision: of the first; the one beside is f32.
  */
 #include "base/clock.h"
 #include "cli/model_inputs.h"
@@ -26,6 +28,7 @@ static const struct timespec versus_pause = {.tv_nsec = 20000000};
 
 typedef struct contender {
     const char *key, *engine, *path;
+    sn_precision precision;
     sn_model *model;
     sn_session *session;
     setsuna_tensor out[64];
@@ -112,11 +115,12 @@ static void versus_print(contender *c, int n, int rounds)
 }
 
 /* Opens all and runs each a few times. Returns how long the slowest one takes. */
-static uint64_t versus_open(contender *c, int n, uint32_t threads, sn_cli_inputs *in)
+static uint64_t versus_open(contender *c, int n, uint32_t threads, int level, sn_cli_inputs *in)
 {
     uint64_t slowest = 1;
     for (int i = 0; i < n; i++) {
-        sn_model_options o = {.engine = c[i].engine, .cpu_level = -1, .n_threads = threads};
+        sn_model_options o = {
+            .engine = c[i].engine, .cpu_level = level, .precision = c[i].precision, .n_threads = threads};
         if (sn_model_open(c[i].path, &o, &c[i].model, &error) != SETSUNA_OK ||
             (i == 0 && sn_cli_inputs_make(in, c[0].model, true, &error) != SETSUNA_OK) ||
             sn_session_create(c[i].model, &c[i].session, &error) != SETSUNA_OK)
@@ -131,7 +135,8 @@ static uint64_t versus_open(contender *c, int n, uint32_t threads, sn_cli_inputs
 
 static int versus_usage(void)
 {
-    fprintf(stderr, "usage: versus [--threads N] [--rounds N] [--seconds S] [--beside MODEL] MODEL [INPUT...]\n");
+    fprintf(stderr, "usage: versus [--threads N] [--rounds N] [--seconds S] [--cpu LEVEL] [--precision NAME] "
+                    "[--beside MODEL] MODEL [INPUT...]\n");
     return 2;
 }
 
@@ -141,7 +146,7 @@ int main(int argc, char **argv)
                                                  {.key = "onnxruntime", .engine = "onnxruntime"},
                                                  {.key = "beside", .engine = "native"}};
     static sn_cli_inputs in;
-    int rounds = 7, threads = 1, n = 2, at = 1;
+    int rounds = 7, threads = 1, level = -1, n = 2, at = 1;
     double seconds = 4;
     for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2)
         if (strcmp(argv[at], "--rounds") == 0) {
@@ -151,6 +156,14 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[at], "--beside") == 0) {
             c[2].path = argv[at + 1];
             n = 3;
+        } else if (strcmp(argv[at], "--precision") == 0) {
+            if (sn_precision_parse(argv[at + 1], &c[0].precision) != SETSUNA_OK)
+                return versus_usage();
+        } else if (strcmp(argv[at], "--cpu") == 0) {
+            sn_cpu_level cap;
+            if (sn_cpu_level_parse(argv[at + 1], &cap) != SETSUNA_OK)
+                return versus_usage();
+            level = (int)cap;
         } else {
             seconds = atof(argv[at + 1]);
         }
@@ -159,7 +172,7 @@ int main(int argc, char **argv)
     c[0].path = c[1].path = argv[at];
     for (int i = at + 1; i < argc; i++)
         sn_cli_inputs_add(&in, argv[i], test_input_kind(argv[i]));
-    uint64_t slowest = versus_open(c, n, (uint32_t)threads, &in);
+    uint64_t slowest = versus_open(c, n, (uint32_t)threads, level, &in);
     size_t runs = (size_t)(seconds * 1e9 / (n * rounds * (double)slowest));
     runs = runs < 3 ? 3 : runs > VERSUS_RUNS_MAX ? VERSUS_RUNS_MAX : runs;
     for (int i = 0; i < n; i++)

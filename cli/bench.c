@@ -1,14 +1,17 @@
 /* setsuna bench */
 #include "base/clock.h"
-#include "cli/bench_causes.h"
-#include "cli/bench_schedule.h"
+#include "base/scan.h"
 #include "cli/bench_error.h"
+#include "cli/bench_keep.h"
+#include "cli/bench_lanes.h"
+#include "cli/bench_log.h"
+#include "cli/bench_search.h"
+#include "cli/bench_slo.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/per_op.h"
-#include "cli/workload.h"
+#include "ledger/energy.h"
 #include "ledger/passport.h"
-#include "report/bench_result.h"
 #include "report/histogram_text.h"
 #include "report/human.h"
 #include "report/ledger_report.h"
@@ -31,17 +34,27 @@ static const sn_cli_option bench_options[] = {
     {"schedule", "SPEC", "when requests are due: poisson:200/s, constant:30/s, frames:30/s, closed:4, trace:FILE..."},
     {"seed", "N", "of a random schedule (default 1)"},
     {"deadline", "TIME", "count requests that end later than this after they were due: 33.3ms"},
+    {"slo", "TERMS", "say whether an objective is met: p99=33ms,p50=10ms,goodput=100/s,error=0.1%, or a preset"},
+    {"search", NULL, "with --slo: look for the largest rate of requests that meets it"},
+    {"price", "P", "of the machine for an hour, in any currency: what predictions cost"},
+    {"watts", "W", "that the machine draws, where the kernel does not tell (RAPL): energy of a prediction"},
     {"warmup", "N|auto", "predictions or frames before measuring; auto (default): until they stop getting faster"},
     {"cpu", "LEVEL", "cap the CPU level: " SN_CPU_LEVEL_HELP},
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
+    {"plan-limit", "N", "combinations of input shapes that stay planned (default 64)"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"explain", NULL, "say why the slow ones were slow: who ran instead, steal, page faults, interrupts, queueing"},
     {"per-op", NULL, "then time every step of a model's plan, beside the least that this machine needs for it"},
     {"sort", "ORDER", "steps by plan (default), time, or gap between time and bound"},
     {"roofline", "GFLOPS,GBPS", "what the bounds are taken from, instead of measuring it"},
+    {"log", "FILE", "also write every request there: .csv as text, otherwise encoded (docs/measurement.md)"},
+    {"tag", "TEXT", "a word to find the run by in the history (repeatable)"},
+    {"db", "FILE", "the history that keeps the run, instead of the user's (setsuna history)"},
+    {"report", "FILE", "also write a page of HTML with charts of the run there (setsuna report)"},
+    {"no-history", NULL, "do not keep the run"},
     {"json", NULL, "print one JSON object (docs/json.md)"},
     {.name = NULL},
 };
@@ -55,17 +68,27 @@ enum {
     BENCH_SCHEDULE,
     BENCH_SEED,
     BENCH_DEADLINE,
+    BENCH_SLO,
+    BENCH_SEARCH,
+    BENCH_PRICE,
+    BENCH_WATTS,
     BENCH_WARMUP,
     BENCH_CPU,
     BENCH_PRECISION,
     BENCH_NO_WINOGRAD,
     BENCH_PLAN_CACHE,
+    BENCH_PLAN_LIMIT,
     BENCH_ENGINE,
     BENCH_ORT,
     BENCH_EXPLAIN,
     BENCH_PER_OP,
     BENCH_SORT,
     BENCH_ROOFLINE,
+    BENCH_LOG,
+    BENCH_TAG,
+    BENCH_DB,
+    BENCH_REPORT,
+    BENCH_NO_HISTORY,
     BENCH_JSON
 };
 
@@ -93,20 +116,36 @@ static const sn_cli_command bench_command = {
         "  idle:T,T,...                     the idle-gap curve: each request T after the last one's end\n"
         "  burst:N,N,...,every=T            the burst curve: N at once\n"
         "  single-stream  multi-stream[:N]  server:R  offline[:N]     MLPerf's scenarios, by its rules\n"
+        "\nWith --slo the exit code is the verdict: 0 met, 1 missed (or the job failed), 2 undecided (or the command "
+        "line is\n"
+        "wrong). What was never answered counts against every term. Unless --runs or --duration say how much to "
+        "measure,\n"
+        "the run goes on until there is a verdict, for at most a minute. Presets (--slo help): video-30fps,\n"
+        "video-60fps, vehicle, conversation, translation, fraud, industrial.\n"
+        "\n--search measures rate after rate, each until there is a verdict or for --duration (default 20s), and tells "
+        "between\n"
+        "which two rates the largest one lies that meets the objective. All else that is printed is of that rate.\n"
+        "\nEvery run is kept, with its requests, in the history (setsuna history); see --tag, --db and --no-history.\n"
         "\nExamples:\n"
         "  setsuna bench model.onnx\n"
+        "  setsuna bench model.onnx --slo video-30fps\n"
+        "  setsuna bench model.onnx --schedule poisson:200/s --slo p99=20ms,error=0.1%\n"
+        "  setsuna bench model.onnx --slo p99=20ms --search --price 0.34\n"
         "  setsuna bench model.onnx --schedule poisson:200/s --deadline 20ms --duration 60s\n"
         "  setsuna bench model.onnx --schedule poisson:200/s --explain\n"
         "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
         "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
         "  setsuna bench models/silero-vad.yaml speech.wav\n"
         "  setsuna bench model.onnx --engine onnxruntime\n"
-        "  setsuna bench model.onnx --per-op --sort gap\n",
+        "  setsuna bench model.onnx --per-op --sort gap\n"
+        "  setsuna bench model.onnx --schedule poisson:200/s --log requests.csv\n",
 };
 
-enum { BENCH_RUNS_MIN = 10, BENCH_OUTPUTS_MAX = 64, BENCH_WINDOW = 5 };
+enum { BENCH_RUNS_MIN = 10, BENCH_WINDOW = 5 };
 #define BENCH_DURATION_DEFAULT_NS UINT64_C(3000000000)
 #define BENCH_DURATION_ENDLESS_NS (UINT64_C(1) << 60)
+#define BENCH_SEARCH_EACH_NS UINT64_C(20000000000)
+#define BENCH_SLO_MAX_NS UINT64_C(60000000000)
 #define BENCH_WARMUP_MAX_NS UINT64_C(1000000000)
 
 typedef struct bench {
@@ -117,15 +156,19 @@ typedef struct bench {
     sn_bench_causes *causes; /* where explain is set */
     sn_bench_schedule_options when;
     sn_bench_schedule schedule; /* where when.text is set */
+    sn_bench_slo slo;
+    bool searches;
+    sn_bench_search search; /* where it does */
+    sn_cost_report cost;
     sn_interval_report intervals;
     sn_per_op_options per_op;
     sn_step_report steps;
-    uint64_t n_begun;       /* inputs so far, in turn */
-    bool more;              /* the last one has another frame */
-    sn_book book, openings; /* of the requests; of what a stream does once a file */
-    uint64_t load_ns, first_ns, elapsed_ns;
-    sn_bench_output output[BENCH_OUTPUTS_MAX];
-    uint32_t n_outputs;
+    sn_bench_lane lane;
+    const char *log; /* NULL: none is written */
+    sn_bench_keep_options keep;
+    bool kept; /* as sn_bench_keep says */
+    uint64_t load_ns, first_ns, begin_ns, elapsed_ns;
+    uint64_t progress_ns; /* when progress was shown */
 } bench;
 
 static volatile sig_atomic_t bench_interrupted;
@@ -136,62 +179,6 @@ static void bench_on_signal(int number)
     bench_interrupted = 1;
 }
 
-/* Begins the next input where the last one has no more to give. A stream's file is opened then, which is no frame's
- * work: it goes into the book `openings` (NULL: not kept), and its time is returned in *ns_out. */
-static setsuna_status bench_begin(bench *b, sn_workload *w, sn_book *openings, uint64_t *ns_out, setsuna_error *err)
-{
-    *ns_out = 0;
-    if (b->more)
-        return SETSUNA_OK;
-    sn_ledger l;
-    sn_ledger_begin(&l, b->n_begun);
-    setsuna_status status = sn_workload_begin(w, b->n_begun++, &l, err);
-    sn_ledger_close(&l);
-    if (status != SETSUNA_OK || !sn_workload_is_stream(w))
-        return status;
-    *ns_out = l.wall_ns;
-    return openings && sn_book_add(openings, &l) != SETSUNA_OK ? sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory")
-                                                               : SETSUNA_OK;
-}
-
-static void bench_keep_outputs(bench *b, const sn_workload *w)
-{
-    const char *name[BENCH_OUTPUTS_MAX];
-    setsuna_tensor tensor[BENCH_OUTPUTS_MAX];
-    b->n_outputs = sn_workload_outputs(w, name, tensor, BENCH_OUTPUTS_MAX);
-    for (uint32_t i = 0; i < b->n_outputs; i++) {
-        b->output[i] = (sn_bench_output){.name = name[i], .dtype = tensor[i].dtype, .shape = tensor[i].shape};
-        sn_sha256_text(tensor[i].data, tensor[i].size_bytes, b->output[i].sha256);
-    }
-}
-
-/* After a request, on nobody's clock. A stream has its outputs at the end of a file only. */
-static setsuna_status bench_after(bench *b, const sn_workload *w, setsuna_error *err)
-{
-    if (!sn_workload_is_stream(w))
-        return SETSUNA_OK;
-    if (sn_workload_frame_s(w) <= 0)
-        return sn_fail(err, SETSUNA_EINPUT,
-                       b->workload.n_input ? b->workload.input[(b->n_begun - 1) % b->workload.n_input]
-                                           : b->workload.target,
-                       "an input without a single frame: there is nothing to measure");
-    if (!b->more)
-        bench_keep_outputs(b, w);
-    return SETSUNA_OK;
-}
-
-/* A request that is not measured: its wall time, with that of opening its file. */
-static setsuna_status bench_once(bench *b, sn_workload *w, uint64_t *opening_ns, uint64_t *ns_out, setsuna_error *err)
-{
-    sn_ledger l;
-    SN_TRY(bench_begin(b, w, NULL, opening_ns, err));
-    sn_ledger_begin(&l, 0);
-    setsuna_status status = sn_workload_run(w, &l, &b->more, err);
-    sn_ledger_close(&l);
-    *ns_out = l.wall_ns;
-    return status == SETSUNA_OK ? bench_after(b, w, err) : status;
-}
-
 static bool bench_warmup_is_over(uint64_t begin)
 {
     return bench_interrupted || sn_now_ns() - begin >= BENCH_WARMUP_MAX_NS;
@@ -199,16 +186,16 @@ static bool bench_warmup_is_over(uint64_t begin)
 
 /* auto: windows of five predictions, or of all frames of a file, until the best of a window is no longer 2 % better
  * than the best before it, for at most a second. */
-static setsuna_status bench_warmup(bench *b, sn_workload *w, setsuna_error *err)
+static setsuna_status bench_warmup(bench *b, setsuna_error *err)
 {
     const uint64_t begin = sn_now_ns();
     uint64_t best = UINT64_MAX, opening_ns, ns;
     for (uint64_t i = 0; !b->warmup_auto && i < b->warmup && !bench_interrupted; i++)
-        SN_TRY(bench_once(b, w, &opening_ns, &ns, err));
+        SN_TRY(sn_bench_lane_once(&b->lane, &opening_ns, &ns, err));
     while (b->warmup_auto && !bench_warmup_is_over(begin)) {
         uint64_t window = UINT64_MAX;
-        for (int i = 0; (i < BENCH_WINDOW || b->more) && !bench_warmup_is_over(begin); i++) {
-            SN_TRY(bench_once(b, w, &opening_ns, &ns, err));
+        for (int i = 0; (i < BENCH_WINDOW || b->lane.more) && !bench_warmup_is_over(begin); i++) {
+            SN_TRY(sn_bench_lane_once(&b->lane, &opening_ns, &ns, err));
             window = ns < window ? ns : window;
         }
         if (best != UINT64_MAX && (double)window > 0.98 * (double)best)
@@ -218,187 +205,124 @@ static setsuna_status bench_warmup(bench *b, sn_workload *w, setsuna_error *err)
     return SETSUNA_OK;
 }
 
-static void bench_progress(const bench *b, bool frames, uint64_t done, uint64_t now, uint64_t *last)
+static void bench_progress(bench *b, uint64_t done, uint64_t now)
 {
-    if (now - *last < 200000000)
+    if (now - b->progress_ns < 200000000)
         return;
-    *last = now;
+    b->progress_ns = now;
     if (!isatty(STDERR_FILENO))
         return;
     double share = b->runs ? (double)done / (double)b->runs : (double)b->elapsed_ns / (double)b->duration_ns;
     fprintf(stderr, "\r%3.0f %%  %llu %s ", 100 * (share > 1 ? 1 : share), (unsigned long long)done,
-            frames ? "frames" : "predictions");
+            sn_workload_is_stream(b->lane.w) ? "frames" : "predictions");
 }
 
-/* How the request's due time came about: bench_due of bench_schedule.c. */
-static sn_cause_due bench_due_kind(const bench *b, uint64_t i)
+static void bench_lane_progress(void *ctx, uint64_t done, uint64_t now_ns)
 {
-    const sn_schedule *s = &b->schedule.schedule;
-    if (b->when.text && s->kind == SN_SCHEDULE_MULTI)
-        return i % s->point[0] == 0 ? SN_CAUSE_DUE_AFTER : SN_CAUSE_DUE_SAME;
-    return b->when.text && sn_schedule_is_open(s) ? SN_CAUSE_DUE_FIXED : SN_CAUSE_DUE_AFTER;
+    bench *b = ctx;
+    b->elapsed_ns = now_ns - b->schedule.begin_ns;
+    bench_progress(b, done, now_ns);
 }
 
-/* Request i into the book. *end_out: when it was done. */
-static setsuna_status bench_serve(bench *b, sn_workload *w, uint64_t i, const sn_bench_time *t, uint64_t *end_out,
-                                  setsuna_error *err)
+/* A second of the measurement has this many requests; opening a stream's files is left out. */
+static double bench_throughput(const bench *b)
 {
-    sn_ledger l;
-    sn_ledger_begin_at(&l, i, t->due_ns);
-    if (t->due_ns != t->begin_ns)
-        sn_ledger_wait_at(&l, SN_WAIT_QUEUE, t->begin_ns - t->due_ns, t->begin_ns);
-    setsuna_status status = sn_workload_run(w, &l, &b->more, err);
-    uint64_t end = *end_out = sn_now_ns();
-    sn_cause_request r = {.due_ns = t->due_ns,
-                          .free_ns = t->free_ns,
-                          .begin_ns = t->begin_ns,
-                          .end_ns = end,
-                          .group = (uint16_t)(b->workload.n_input ? (b->n_begun - 1) % b->workload.n_input : 0),
-                          .due = (uint8_t)bench_due_kind(b, i)};
-    SN_TRY(sn_bench_causes_end(b->causes, &r, &l, err));
-    sn_ledger_close_at(&l, end);
-    SN_TRY(status);
-    if (sn_book_add(&b->book, &l) != SETSUNA_OK)
-        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory after %llu requests", (unsigned long long)i);
-    return bench_after(b, w, err);
+    const sn_samples *opening = &b->lane.openings.series[SN_BOOK_WALL];
+    double ns = (double)b->elapsed_ns;
+    for (size_t i = 0; i < opening->n_log; i++)
+        ns -= (double)opening->log[i];
+    return (double)b->lane.book.n * 1e9 / (ns > 1 ? ns : 1);
 }
 
-/* Request i, begun at once. */
-static setsuna_status bench_request(bench *b, sn_workload *w, uint64_t i, setsuna_error *err)
+/* What the objective is about. */
+static sn_objective_run bench_judged(const bench *b)
 {
-    uint64_t opening_ns, end;
-    SN_TRY(bench_begin(b, w, &b->openings, &opening_ns, err));
-    sn_bench_causes_ready(b->causes);
-    uint64_t now = sn_now_ns();
-    return bench_serve(b, w, i, &(sn_bench_time){.due_ns = now, .free_ns = now, .begin_ns = now}, &end, err);
+    sn_objective_run run;
+    if (b->when.text)
+        sn_bench_schedule_judged(&b->schedule, &run);
+    else
+        run = (sn_objective_run){.latency = &b->lane.book.series[SN_BOOK_WALL], .rate_per_s = bench_throughput(b)};
+    return run;
 }
 
-/* A server of the schedule: its own instance, its own book; the first is bench's. */
-typedef struct bench_lane {
-    bench *b;
-    sn_workload *w;
-    uint64_t last; /* when progress was shown; UINT64_MAX: never */
-} bench_lane;
-
-static setsuna_status bench_lane_prepare(void *ctx, setsuna_error *err)
+static uint64_t bench_extend_schedule(void *ctx, const sn_bench_schedule *s)
 {
-    bench_lane *l = ctx;
-    uint64_t opening_ns;
-    return bench_begin(l->b, l->w, &l->b->openings, &opening_ns, err);
+    bench *b = ctx;
+    sn_objective_run run = bench_judged(b);
+    return sn_bench_slo_look(&b->slo, &run, s->length_ns);
 }
 
-static void bench_lane_ready(void *ctx)
+/* The time is over: whether it goes on. Looking is not in b->elapsed_ns. */
+static bool bench_extends(bench *b)
 {
-    bench_lane *l = ctx;
-    sn_bench_causes_ready(l->b->causes);
-}
-
-static setsuna_status bench_lane_serve(void *ctx, uint64_t id, const sn_bench_time *t, uint64_t *end_out,
-                                       setsuna_error *err)
-{
-    bench_lane *l = ctx;
-    SN_TRY(bench_serve(l->b, l->w, id, t, end_out, err));
-    l->b->elapsed_ns = *end_out - l->b->schedule.begin_ns;
-    if (l->last != UINT64_MAX)
-        bench_progress(l->b, sn_workload_is_stream(l->w), id, *end_out, &l->last);
-    return SETSUNA_OK;
-}
-
-/* An instance for each request in flight beyond the first, warm; the caller's inputs are read again. */
-static setsuna_status bench_lane_open(bench_lane *l, const bench *b, setsuna_error *err)
-{
-    uint64_t opening_ns, ns;
-    l->b = sn_alloc_zero(sn_allocator_default(), sizeof *l->b);
-    if (!l->b)
-        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for another instance");
-    l->last = UINT64_MAX;
-    l->b->workload = b->workload;
-    l->b->inputs = b->inputs;
-    l->b->inputs.tensor = NULL;
-    l->b->inputs.n_tensor = 0;
-    l->b->workload.inputs = &l->b->inputs;
-    sn_book_init(&l->b->book, NULL, 0);
-    sn_book_init(&l->b->openings, NULL, 0);
-    SN_TRY(sn_workload_open(&l->b->workload, &l->w, err));
-    SN_TRY(bench_once(l->b, l->w, &opening_ns, &ns, err));
-    l->b->more = false;
-    l->b->n_begun = 0;
-    return SETSUNA_OK;
-}
-
-static setsuna_status bench_lane_join(bench *b, const bench_lane *l, setsuna_error *err)
-{
-    if (sn_book_merge(&b->book, &l->b->book) != SETSUNA_OK ||
-        sn_book_merge(&b->openings, &l->b->openings) != SETSUNA_OK)
-        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory to join the books");
-    return SETSUNA_OK;
-}
-
-static void bench_lane_close(bench_lane *l)
-{
-    if (!l->b)
-        return;
-    sn_workload_close(l->w);
-    sn_book_fini(&l->b->book);
-    sn_book_fini(&l->b->openings);
-    sn_free(sn_allocator_default(), l->b);
-}
-
-/* bench_measure for --schedule. */
-static setsuna_status bench_measure_schedule(bench *b, sn_workload *w, setsuna_error *err)
-{
-    uint32_t n = b->schedule.schedule.in_flight;
-    bench_lane *lane = sn_alloc_zero(sn_allocator_default(), n * sizeof *lane);
-    sn_bench_server *server = sn_alloc_zero(sn_allocator_default(), n * sizeof *server);
-    setsuna_status status = lane && server ? SETSUNA_OK : sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory");
-    for (uint32_t k = 0; status == SETSUNA_OK && k < n; k++) {
-        server[k] = (sn_bench_server){
-            .ctx = &lane[k], .prepare = bench_lane_prepare, .ready = bench_lane_ready, .serve = bench_lane_serve};
-        if (k > 0)
-            status = bench_lane_open(&lane[k], b, err);
-    }
-    if (status == SETSUNA_OK) {
-        lane[0] = (bench_lane){.b = b, .w = w};
-        status = sn_bench_schedule_measure(&b->schedule, server, err);
-        b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns;
-    }
-    for (uint32_t k = 1; lane && k < n; k++) {
-        if (status == SETSUNA_OK)
-            status = bench_lane_join(b, &lane[k], err);
-        bench_lane_close(&lane[k]);
-    }
-    sn_free(sn_allocator_default(), server);
-    sn_free(sn_allocator_default(), lane);
-    if (status == SETSUNA_OK && sn_bench_schedule_summarize(&b->schedule) != SETSUNA_OK)
-        status = sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
-    return status;
+    sn_objective_run run = bench_judged(b);
+    uint64_t more = sn_bench_slo_look(&b->slo, &run, b->elapsed_ns);
+    b->duration_ns = b->elapsed_ns + more;
+    return more > 0;
 }
 
 /* bench_measure without a schedule: one after the other. */
-static setsuna_status bench_measure_in_turn(bench *b, sn_workload *w, setsuna_error *err)
+static setsuna_status bench_measure_in_turn(bench *b, setsuna_error *err)
 {
     setsuna_status status = SETSUNA_OK;
-    uint64_t begin = sn_now_ns(), last = begin;
+    uint64_t paused = 0;
+    b->begin_ns = sn_now_ns();
     for (uint64_t i = 0; status == SETSUNA_OK && !bench_interrupted; i++) {
-        b->elapsed_ns = sn_now_ns() - begin;
-        if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN)
-            break;
-        status = bench_request(b, w, i, err);
-        bench_progress(b, sn_workload_is_stream(w), i, sn_now_ns(), &last);
+        b->elapsed_ns = sn_now_ns() - b->begin_ns - paused;
+        if (b->runs ? i >= b->runs : b->elapsed_ns >= b->duration_ns && i >= BENCH_RUNS_MIN) {
+            if (!bench_extends(b))
+                break;
+            paused = sn_now_ns() - b->begin_ns - b->elapsed_ns;
+        }
+        status = sn_bench_lane_request(&b->lane, i, err);
+        bench_progress(b, i, sn_now_ns());
     }
-    b->elapsed_ns = sn_now_ns() - begin;
+    b->elapsed_ns = sn_now_ns() - b->begin_ns - paused;
     return status;
 }
 
-static setsuna_status bench_measure(bench *b, sn_workload *w, setsuna_error *err)
+/* The largest rate's run, as if it had been asked for. */
+static setsuna_status bench_measure_search(bench *b, setsuna_error *err)
 {
-    b->more = false; /* what the warm-up left of a stream is not gone on with */
-    b->n_begun = 0;
+    b->search = (sn_bench_search){.lane = &b->lane, .schedule = &b->schedule, .slo = &b->slo, .options = b->when};
+    b->lane.progress = NULL;
+    SN_TRY(sn_bench_search_run(&b->search, err));
+    b->when.text = b->search.text;
+    b->begin_ns = b->schedule.begin_ns;
+    b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns - b->schedule.paused_ns;
+    return SETSUNA_OK;
+}
+
+static setsuna_status bench_measure_schedule(bench *b, setsuna_error *err)
+{
+    setsuna_status status = sn_bench_lanes_measure(&b->lane, &b->schedule, err);
+    b->begin_ns = b->schedule.begin_ns;
+    b->elapsed_ns = b->schedule.end_ns - b->schedule.begin_ns - b->schedule.paused_ns;
+    return status;
+}
+
+static setsuna_status bench_measure(bench *b, setsuna_error *err)
+{
+    sn_bench_lane_rewind(&b->lane);
+    b->lane.causes = b->causes;
     sn_bench_causes_start(b->causes);
-    setsuna_status status = b->when.text ? bench_measure_schedule(b, w, err) : bench_measure_in_turn(b, w, err);
+    b->progress_ns = sn_now_ns();
+    sn_energy before, after;
+    sn_energy_read(SN_ENERGY_ROOT, &before);
+    uint64_t begin = sn_now_ns();
+    setsuna_status status = b->searches    ? bench_measure_search(b, err)
+                            : b->when.text ? bench_measure_schedule(b, err)
+                                           : bench_measure_in_turn(b, err);
+    double seconds = b->searches ? b->search.seconds : (double)(sn_now_ns() - begin) * 1e-9;
+    sn_energy_read(SN_ENERGY_ROOT, &after);
+    double joules = b->searches ? b->search.joules : sn_energy_joules(&before, &after);
+    if (joules > 0) {
+        b->cost.watts = joules / seconds;
+        b->cost.watts_declared = false;
+    }
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K");
-    if (status == SETSUNA_OK && b->book.n == 0)
+    if (status == SETSUNA_OK && b->lane.book.n == 0)
         status = sn_fail(err, SETSUNA_ECANCELED, NULL, "interrupted before the first measured prediction");
     return status;
 }
@@ -414,11 +338,9 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
         return sn_json_finish(&w);
     }
     char load[SN_HUMAN_MAX], first[SN_HUMAN_MAX], rss[SN_HUMAN_MAX], rate[SN_HUMAN_MAX];
-    sn_passport p;
-    sn_passport_read(&p);
     sn_sink_printf(&out, "%s on %s, %u thread%s, level %s, %s\n", r->model, r->engine, r->threads,
                    r->threads == 1 ? "" : "s", r->cpu_level, r->precision);
-    sn_passport_write_text(&p, &out);
+    sn_passport_write_text(r->passport, &out);
     sn_sink_printf(&out, "load %s, first %s %s%s, peak memory %s, %s %s/s\n",
                    sn_human_duration(load, r->load_ns, false), r->is_stream ? "frame" : "prediction",
                    sn_human_duration(first, r->first_ns, false), r->is_stream ? " with opening its file" : "",
@@ -438,8 +360,18 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
         sn_sink_puts(&out, "\n");
         SN_TRY(sn_schedule_report_write(r->schedule, &out, false));
     }
+    if (r->slo) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_objective_report_write(r->slo, &out, false));
+    }
+    if (r->search) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_search_report_write(r->search, &out, false));
+    }
+    if (r->cost)
+        sn_cost_report_write(r->cost, &out);
     sn_sink_puts(&out, "\n");
-    SN_TRY(sn_histogram_text_write(&b->book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
+    SN_TRY(sn_histogram_text_write(&b->lane.book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
     if (r->causes) {
         sn_sink_puts(&out, "\n");
         SN_TRY(sn_cause_report_write(r->causes, &out, false));
@@ -454,26 +386,22 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
     return sn_sink_flush(&out);
 }
 
-/* A second of the measurement has this many requests; opening a stream's files is left out. */
-static double bench_throughput(const bench *b, const sn_book_summary *openings)
-{
-    double ns = (double)b->elapsed_ns - openings->wall.mean * (double)openings->n;
-    return (double)b->book.n * 1e9 / (ns > 1 ? ns : 1);
-}
-
 static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
+    sn_passport passport;
+    sn_passport_read(&passport);
     if (!sn_workload_is_stream(w))
-        bench_keep_outputs(b, w);
+        sn_bench_lane_keep_outputs(&b->lane);
     if (b->workload.model.precision != SN_PRECISION_F32 && !sn_workload_is_stream(w))
-        SN_TRY(sn_bench_compare_f32(&b->workload, b->workload.n_input > 1 ? b->n_begun - 1 : 0, w, b->output,
-                                    b->n_outputs, err));
+        SN_TRY(sn_bench_compare_f32(&b->workload, b->workload.n_input > 1 ? b->lane.n_begun - 1 : 0, w, b->lane.output,
+                                    b->lane.n_outputs, err));
     int level = b->workload.model.cpu_level;
     sn_cpu_level best = sn_cpu_detect();
     sn_bench_result r = {
         .setsuna = SETSUNA_VERSION,
+        .passport = &passport,
         .model = b->workload.target,
         .engine = sn_workload_engine(w),
         .threads = b->workload.model.n_threads ? b->workload.model.n_threads : 1,
@@ -484,29 +412,55 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
         .peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
         .is_stream = sn_workload_is_stream(w),
         .frame_s = sn_workload_frame_s(w),
-        .outputs = b->output,
-        .n_outputs = b->n_outputs,
+        .outputs = b->lane.output,
+        .n_outputs = b->lane.n_outputs,
     };
-    if (sn_book_summarize(&b->book, &r.ledger) != SETSUNA_OK ||
-        sn_book_summarize(&b->openings, &r.openings) != SETSUNA_OK)
+    if (sn_book_summarize(&b->lane.book, &r.ledger) != SETSUNA_OK ||
+        sn_book_summarize(&b->lane.openings, &r.openings) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the summary");
-    r.throughput_per_s = bench_throughput(b, &r.openings);
-    const sn_samples *latency = b->when.text ? &b->schedule.latency : &b->book.series[SN_BOOK_WALL];
+    r.throughput_per_s = bench_throughput(b);
+    const sn_samples *latency = b->when.text ? &b->schedule.latency : &b->lane.book.series[SN_BOOK_WALL];
     bool steady = !b->when.text || sn_schedule_is_steady(&b->schedule.schedule);
     if (sn_interval_report_make(latency, steady, &b->intervals) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory for the intervals");
     r.intervals = &b->intervals;
+    if (b->lane.logs)
+        SN_TRY(
+            sn_bench_log_finish(&b->lane.log,
+                                &(sn_bench_log_facts){.begin_ns = b->begin_ns,
+                                                      .deadline_ns = b->when.text ? b->schedule.result.deadline_ns : 0,
+                                                      .warmup = b->intervals.warmup},
+                                err));
     r.schedule = b->when.text ? &b->schedule.result : NULL;
+    sn_objective_report slo = {.text = b->slo.text, .objective = &b->slo.objective, .result = &b->slo.result};
+    if (b->slo.text) {
+        sn_objective_run run = bench_judged(b);
+        SN_TRY(sn_bench_slo_conclude(&b->slo, &run, err));
+        r.slo = &slo;
+    }
+    r.search = b->searches ? &b->search.report : NULL;
+    b->cost.rate_per_s = b->searches && b->search.report.met > 0 ? b->search.report.met : r.throughput_per_s;
+    r.cost = b->cost.price_per_hour > 0 || b->cost.watts > 0 ? &b->cost : NULL;
     SN_TRY(sn_bench_causes_report(b->causes, &r.causes, err));
     if (b->per_op.wanted) {
-        b->per_op.runs = b->book.n;
+        b->per_op.runs = b->lane.book.n;
         b->per_op.plain_p50_ns = r.ledger.wall.p50;
         SN_TRY(sn_per_op_measure(w, &b->per_op, &b->steps, err));
         r.per_op = &b->steps;
     }
     setsuna_status status = bench_print(b, &r);
+    b->kept = sn_bench_keep(
+        &b->keep, &(sn_bench_keep_run){.result = &r,
+                                       .log = &b->lane.log,
+                                       .begin_ns = b->begin_ns,
+                                       .verdict = b->slo.text ? sn_objective_verdict_text(b->slo.result.verdict)
+                                                              : sn_interval_verdict_text(b->intervals.of[3].verdict),
+                                       .partial = bench_interrupted,
+                                       .quiet = b->json});
     sn_per_op_fini(&b->steps);
-    return status == SETSUNA_OK ? SETSUNA_OK : sn_fail(err, status, "standard output", "%s", strerror(errno));
+    if (status != SETSUNA_OK)
+        return sn_fail(err, status, "standard output", "%s", strerror(errno));
+    return b->log ? sn_bench_log_write(&b->lane.log, b->log, err) : SETSUNA_OK;
 }
 
 /* Before anything is loaded: what is wrong with the schedule is said at once. */
@@ -517,9 +471,24 @@ static setsuna_status bench_schedule_open(bench *b, setsuna_error *err)
     SN_TRY(sn_bench_schedule_init(&b->schedule, &b->when, err));
     if (b->schedule.schedule.kind == SN_SCHEDULE_TRACE && !b->duration_given)
         b->schedule.options.duration_ns = BENCH_DURATION_ENDLESS_NS; /* it has an end of its own */
-    if (b->explain && b->schedule.schedule.in_flight > 1) {
+    if (b->explain && (b->schedule.schedule.in_flight > 1 || b->searches)) {
         sn_bench_schedule_fini(&b->schedule);
-        return sn_fail(err, SETSUNA_EINVAL, "--explain", "only with one request in flight");
+        return sn_fail(err, SETSUNA_EINVAL, "--explain", "only with one request in flight, at one rate");
+    }
+    return SETSUNA_OK;
+}
+
+/* Before anything is loaded, too. A closed loop of several cannot be extended: its lanes do not wait for each other. */
+static setsuna_status bench_slo_open(bench *b, setsuna_error *err)
+{
+    SN_TRY(sn_bench_slo_init(&b->slo, b->slo.text, err));
+    SN_TRY(sn_bench_slo_check(&b->slo, b->when.deadline_ns, err));
+    if (b->searches) {
+        b->slo.limit_ns = b->duration_given ? b->duration_ns : BENCH_SEARCH_EACH_NS;
+    } else if (!b->runs && !b->duration_given) {
+        b->slo.limit_ns = BENCH_SLO_MAX_NS;
+        b->when.extend = bench_extend_schedule;
+        b->when.extend_ctx = b;
     }
     return SETSUNA_OK;
 }
@@ -528,6 +497,8 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
 {
     sn_workload *w = NULL;
     uint64_t opening_ns = 0;
+    if (b->slo.text)
+        SN_TRY(bench_slo_open(b, err));
     if (b->when.text)
         SN_TRY(bench_schedule_open(b, err));
     setsuna_status status = b->explain ? sn_bench_causes_open(&b->causes, err) : SETSUNA_OK;
@@ -540,30 +511,44 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
         return status;
     }
     b->load_ns = sn_now_ns() - begin;
-    sn_book_init(&b->book, NULL, 0);
-    sn_book_init(&b->openings, NULL, 0);
+    b->lane.options = &b->workload;
+    b->lane.w = w;
+    b->lane.causes = NULL; /* not of the warm-up */
+    b->lane.progress = bench_lane_progress;
+    b->lane.progress_ctx = b;
+    sn_bench_lane_init(&b->lane);
+    if (!b->log)
+        sn_request_log_init(&b->lane.log, NULL, SN_BENCH_KEEP_ROWS);
     struct sigaction act = {.sa_handler = bench_on_signal}, old;
     sigaction(SIGINT, &act, &old);
-    status = bench_once(b, w, &opening_ns, &b->first_ns, err);
+    status = sn_bench_lane_once(&b->lane, &opening_ns, &b->first_ns, err);
     b->first_ns += opening_ns;
     if (status == SETSUNA_OK)
-        status = bench_warmup(b, w, err);
-    if (status == SETSUNA_OK && b->runs && sn_book_reserve(&b->book, b->runs) != SETSUNA_OK)
+        status = bench_warmup(b, err);
+    if (status == SETSUNA_OK && b->runs && sn_book_reserve(&b->lane.book, b->runs) != SETSUNA_OK)
         status = sn_fail(err, SETSUNA_ENOMEM, "--runs", "no memory to keep this many");
     if (status == SETSUNA_OK)
-        status = bench_measure(b, w, err);
+        status = bench_measure(b, err);
     sigaction(SIGINT, &old, NULL);
     if (status == SETSUNA_OK)
         status = bench_report(b, w, err);
-    sn_book_fini(&b->book);
-    sn_book_fini(&b->openings);
+    sn_bench_lane_fini(&b->lane);
     sn_bench_schedule_fini(&b->schedule);
     sn_workload_close(w);
     sn_bench_causes_close(b->causes);
     return status;
 }
 
-/* One option into b. Returns SN_EXIT_OK or the exit code. */
+/* A number above 0. */
+static int bench_amount(const sn_cli_args *args, double *out)
+{
+    const char *p = args->value;
+    if (sn_scan_number(&p, out) && !*p && *out > 0)
+        return SN_EXIT_OK;
+    return sn_cli_usage_error(&bench_command, "a number above 0 such as 0.34 is wanted, not \"%s\"", args->value);
+}
+
+/* One option into b. Returns SN_EXIT_OK; the exit code; SN_CLI_STOP: that of args. */
 static int bench_option(bench *b, sn_cli_args *args, int word)
 {
     sn_model_options *m = &b->workload.model;
@@ -590,6 +575,17 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
     case BENCH_SEED: return sn_cli_args_u64(args, word, 0, UINT64_MAX, &b->when.seed) ? SN_EXIT_OK : args->exit_code;
     case BENCH_DEADLINE:
         return sn_cli_args_duration_ns(args, word, &b->when.deadline_ns) ? SN_EXIT_OK : args->exit_code;
+    case BENCH_SLO:
+        if (strcmp(args->value, "help") == 0) {
+            sn_bench_slo_help();
+            args->exit_code = SN_EXIT_OK;
+            return SN_CLI_STOP;
+        }
+        b->slo.text = args->value;
+        return SN_EXIT_OK;
+    case BENCH_SEARCH: b->searches = true; return SN_EXIT_OK;
+    case BENCH_PRICE: return bench_amount(args, &b->cost.price_per_hour);
+    case BENCH_WATTS: b->cost.watts_declared = true; return bench_amount(args, &b->cost.watts);
     case BENCH_WARMUP:
         b->warmup_auto = strcmp(args->value, "auto") == 0;
         return b->warmup_auto || sn_cli_args_u64(args, word, 0, 1000000000, &b->warmup) ? SN_EXIT_OK : args->exit_code;
@@ -604,6 +600,11 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         return SN_EXIT_OK;
     case BENCH_NO_WINOGRAD: m->no_winograd = true; return SN_EXIT_OK;
     case BENCH_PLAN_CACHE: m->plan_cache = args->value; return SN_EXIT_OK;
+    case BENCH_PLAN_LIMIT:
+        if (!sn_cli_args_u64(args, word, 1, 1000000, &n))
+            return args->exit_code;
+        m->plan_limit = (uint32_t)n;
+        return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
     case BENCH_EXPLAIN: b->explain = true; return SN_EXIT_OK;
@@ -618,6 +619,15 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         return sn_per_op_parse_roofline(args->value, &b->per_op)
                    ? SN_EXIT_OK
                    : sn_cli_usage_error(&bench_command, "--roofline wants GFLOP/s,GB/s, got \"%s\"", args->value);
+    case BENCH_LOG: b->log = args->value; return SN_EXIT_OK;
+    case BENCH_TAG:
+        return sn_bench_keep_add_tag(&b->keep, args->value)
+                   ? SN_EXIT_OK
+                   : sn_cli_usage_error(&bench_command, "--tag: at most %d, of 1 to %d bytes", SN_BENCH_TAGS_MAX,
+                                        SN_HISTORY_TAG_MAX);
+    case BENCH_DB: b->keep.db = args->value; return SN_EXIT_OK;
+    case BENCH_REPORT: b->keep.report = args->value; return SN_EXIT_OK;
+    case BENCH_NO_HISTORY: b->keep.off = true; return SN_EXIT_OK;
     default: b->json = true; return SN_EXIT_OK;
     }
 }
@@ -642,13 +652,21 @@ int sn_cli_bench(int argc, char **argv)
         else
             return sn_cli_usage_error(&bench_command, "more than %zu inputs", sizeof files / sizeof files[0]);
         if (code != SN_EXIT_OK)
-            return code;
+            return code == SN_CLI_STOP ? args.exit_code : code;
     }
     if (!b.workload.target)
         return sn_cli_usage_error(&bench_command, "which model or pipeline?");
-    if (b.when.deadline_ns && !b.when.text)
+    if (b.searches && (!b.slo.text || b.when.text || b.runs))
+        return sn_cli_usage_error(&bench_command,
+                                  "--search wants --slo, and makes its own schedule: no --schedule, no --runs");
+    if (b.when.deadline_ns && !b.when.text && !b.searches)
         b.when.text = "closed";
+    b.keep.argc = argc;
+    b.keep.argv = argv;
+    b.lane.logs = b.log || sn_bench_keep_wants_log(&b.keep);
     setsuna_error err = {0};
     setsuna_status status = bench_run(&b, &err);
-    return status == SETSUNA_OK ? SN_EXIT_OK : sn_cli_error(&err);
+    if (status != SETSUNA_OK)
+        return sn_cli_error(&err);
+    return !b.kept ? SN_EXIT_FAILED : b.slo.text ? sn_bench_slo_exit(&b.slo) : SN_EXIT_OK;
 }

@@ -17,6 +17,8 @@ setsuna_status sn_bench_schedule_init(sn_bench_schedule *b, const sn_bench_sched
     SN_TRY(sn_schedule_parse(o->text, o->seed, &s, err));
     *b = (sn_bench_schedule){.schedule = s, .options = *o};
     sn_samples_init(&b->latency, NULL, 100000000);
+    sn_samples_init(&b->outcome, NULL, 0);
+    sn_samples_init(&b->service, NULL, 0);
     return SETSUNA_OK;
 }
 
@@ -26,16 +28,36 @@ void sn_bench_schedule_fini(sn_bench_schedule *b)
         return;
     sn_schedule_fini(&b->schedule);
     sn_samples_fini(&b->latency);
+    sn_samples_fini(&b->outcome);
+    sn_samples_fini(&b->service);
     sn_free(sn_allocator_default(), b->time);
     *b = (sn_bench_schedule){.n = 0};
 }
 
 static setsuna_status bench_keep(sn_bench_schedule *b, const sn_bench_time *t, setsuna_error *err)
 {
-    if (b->n == b->room && !sn_grow(sn_allocator_default(), &b->time, &b->room, b->n + 1, sizeof *b->time))
+    if ((b->n == b->room && !sn_grow(sn_allocator_default(), &b->time, &b->room, b->n + 1, sizeof *b->time)) ||
+        sn_samples_record(&b->outcome, t->end_ns - t->due_ns) != SETSUNA_OK ||
+        sn_samples_record(&b->service, t->end_ns - t->begin_ns) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory after %zu requests", b->n);
     b->time[b->n++] = *t;
     return SETSUNA_OK;
+}
+
+static setsuna_status bench_lose(sn_bench_schedule *b, const sn_bench_server *server, uint64_t due_ns, uint64_t now_ns,
+                                 bool dropped, setsuna_error *err)
+{
+    if (sn_samples_record(&b->outcome, SN_OBJECTIVE_LOST) != SETSUNA_OK)
+        return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory after %zu requests", b->n);
+    b->n_dropped += dropped;
+    b->n_unserved += !dropped;
+    return server->lose(server->ctx, due_ns, now_ns, dropped, err);
+}
+
+/* What due times of an open loop count from. */
+static uint64_t bench_origin(const sn_bench_schedule *b)
+{
+    return b->begin_ns + b->paused_ns;
 }
 
 static bool bench_stopped(const sn_bench_schedule *b)
@@ -48,7 +70,7 @@ static bool bench_is_over(const sn_bench_schedule *b, uint64_t n, uint64_t due_n
 {
     if (b->options.runs)
         return n >= b->options.runs;
-    return b->schedule.scenario != SN_SCENARIO_OFFLINE && due_ns >= b->begin_ns + b->options.duration_ns &&
+    return b->schedule.scenario != SN_SCENARIO_OFFLINE && due_ns >= bench_origin(b) + b->length_ns &&
            (n >= BENCH_SERVED_MIN || sn_schedule_is_open(&b->schedule));
 }
 
@@ -60,18 +82,24 @@ static bool bench_is_overtaken(const sn_bench_schedule *b, uint64_t now_ns)
     sn_schedule ahead = b->schedule;
     sn_arrival a;
     for (uint32_t k = 0; k < b->schedule.queue; k++)
-        if (!sn_schedule_next(&ahead, &a) || b->begin_ns + a.due_ns > now_ns)
+        if (!sn_schedule_next(&ahead, &a) || bench_origin(b) + a.due_ns > now_ns)
             return false;
     return true;
 }
 
-/* How many more arrivals there are within the time. */
-static void bench_count_unserved(sn_bench_schedule *b, uint64_t n)
+/* Request n, due at due_ns, has no turn; nor have those after it that are due within the time. */
+static setsuna_status bench_give_up(sn_bench_schedule *b, const sn_bench_server *server, uint64_t n, uint64_t due_ns,
+                                    setsuna_error *err)
 {
+    uint64_t now = sn_now_ns();
     sn_arrival a;
-    for (; b->n_unserved < BENCH_UNSERVED_MAX && sn_schedule_next(&b->schedule, &a); b->n_unserved++, n++)
-        if (bench_is_over(b, n + 1, b->begin_ns + a.due_ns))
-            return;
+    do {
+        SN_TRY(bench_lose(b, server, due_ns, now, false, err));
+        if (b->n_unserved == BENCH_UNSERVED_MAX || !sn_schedule_next(&b->schedule, &a))
+            return SETSUNA_OK;
+        due_ns = bench_origin(b) + a.due_ns;
+    } while (!bench_is_over(b, ++n, due_ns));
+    return SETSUNA_OK;
 }
 
 /* When the next request is due on a server that became free at free_ns; multi: with all of its query. */
@@ -79,32 +107,48 @@ static uint64_t bench_due(const sn_bench_schedule *b, const sn_arrival *a, uint6
                           uint64_t before)
 {
     if (!a->after_end)
-        return b->begin_ns + a->due_ns;
+        return bench_origin(b) + a->due_ns;
     if (b->schedule.kind == SN_SCHEDULE_MULTI && n % b->schedule.point[0] != 0)
         return before;
     return free_ns + a->due_ns;
 }
 
+/* The time is over and nobody waits: whether it goes on. Both times move with the pause. */
+static bool bench_extends(sn_bench_schedule *b, uint64_t *due_ns, uint64_t *free_ns)
+{
+    uint64_t asked = sn_now_ns(), more = b->options.extend(b->options.extend_ctx, b), pause = sn_now_ns() - asked;
+    b->paused_ns += pause;
+    *due_ns += pause;
+    *free_ns += pause;
+    b->length_ns += more;
+    return more > 0;
+}
+
+static bool bench_is_given_up(const sn_bench_schedule *b, uint64_t n, uint64_t free_ns, uint64_t due_ns)
+{
+    return !b->options.runs && free_ns > bench_origin(b) + 2 * b->length_ns && due_ns < free_ns &&
+           n >= BENCH_SERVED_MIN;
+}
+
 /* One server, one queue. */
 static setsuna_status bench_queue(sn_bench_schedule *b, const sn_bench_server *server, setsuna_error *err)
 {
-    uint64_t patience = b->options.runs ? UINT64_MAX : b->begin_ns + 2 * b->options.duration_ns;
     uint64_t free_ns = b->begin_ns, due = free_ns;
     sn_arrival a;
     for (uint64_t n = 0; sn_schedule_next(&b->schedule, &a); n++) {
         SN_TRY(server->prepare(server->ctx, err));
         free_ns = n ? sn_now_ns() : free_ns;
         due = bench_due(b, &a, n, free_ns, due);
-        if (bench_is_over(b, n, due) || bench_stopped(b))
+        bool over = bench_is_over(b, n, due), waits = due < free_ns;
+        if (bench_stopped(b) || (over && !b->options.extend))
             return SETSUNA_OK;
-        if (free_ns > patience && due < free_ns && n >= BENCH_SERVED_MIN) {
-            b->n_unserved = 1;
-            bench_count_unserved(b, n);
+        if (over && !waits && !bench_extends(b, &due, &free_ns))
             return SETSUNA_OK;
-        }
-        b->last_due_ns = due;
+        if (bench_is_given_up(b, n, free_ns, due))
+            return bench_give_up(b, server, n, due, err);
+        b->last_due_ns = due - bench_origin(b);
         if (due < free_ns && bench_is_overtaken(b, free_ns)) {
-            b->n_dropped++;
+            SN_TRY(bench_lose(b, server, due, free_ns, true, err));
             continue;
         }
         if (due > BENCH_READY_NS && !sn_sleep_until(due - BENCH_READY_NS, b->options.stop))
@@ -180,8 +224,11 @@ static setsuna_status bench_lanes(sn_bench_schedule *b, const sn_bench_server *s
         }
     if (status == SETSUNA_OK)
         status = bench_merge(b, lane, started, err);
-    for (uint32_t k = 0; k < started; k++)
+    for (uint32_t k = 0; k < started; k++) {
         sn_free(sn_allocator_default(), lane[k].own.time);
+        sn_samples_fini(&lane[k].own.outcome);
+        sn_samples_fini(&lane[k].own.service);
+    }
     sn_free(sn_allocator_default(), lane);
     return status;
 }
@@ -189,6 +236,7 @@ static setsuna_status bench_lanes(sn_bench_schedule *b, const sn_bench_server *s
 setsuna_status sn_bench_schedule_measure(sn_bench_schedule *b, const sn_bench_server *server, setsuna_error *err)
 {
     sn_schedule_rewind(&b->schedule, b->options.seed);
+    b->length_ns = b->options.duration_ns;
     b->begin_ns = sn_now_ns();
     setsuna_status status = b->schedule.in_flight > 1 ? bench_lanes(b, server, err) : bench_queue(b, server, err);
     b->end_ns = sn_now_ns();
@@ -254,6 +302,13 @@ static void bench_summary(const sn_bench_schedule *b, bench_part *part, int64_t 
     sn_summary_exact(scratch, n, scratch, out);
 }
 
+/* Arrivals that were due, over the time in which they were; 0 for a closed loop. */
+static double bench_offered(const sn_bench_schedule *b)
+{
+    double due = (double)b->last_due_ns * 1e-9;
+    return sn_schedule_is_open(&b->schedule) && due > 0 ? (double)(b->n + b->n_dropped - 1) / due : 0;
+}
+
 setsuna_status sn_bench_schedule_summarize(sn_bench_schedule *b)
 {
     sn_schedule_result *r = &b->result;
@@ -267,7 +322,7 @@ setsuna_status sn_bench_schedule_summarize(sn_bench_schedule *b)
                               .schedule = &b->schedule,
                               .n_dropped = b->n_dropped,
                               .n_unserved = b->n_unserved,
-                              .duration_ns = b->end_ns - b->begin_ns};
+                              .duration_ns = b->end_ns - b->begin_ns - b->paused_ns};
     r->deadline_ns = b->options.deadline_ns ? b->options.deadline_ns : b->schedule.deadline_ns;
     uint64_t served = 0;
     for (size_t i = 0; i < b->n; i++) {
@@ -283,8 +338,22 @@ setsuna_status sn_bench_schedule_summarize(sn_bench_schedule *b)
         bench_summary(b, bench_part_latency, i, scratch, &r->point[i]);
     sn_free(sn_allocator_default(), scratch);
     r->busy = (double)served / ((double)(r->duration_ns ? r->duration_ns : 1) * b->schedule.in_flight);
-    double due = (double)(b->last_due_ns - b->begin_ns) * 1e-9;
-    if (sn_schedule_is_open(&b->schedule) && due > 0)
-        r->offered_per_s = (double)(b->n + b->n_dropped - 1) / due;
+    r->offered_per_s = bench_offered(b);
     return bench_scenario(b);
+}
+
+void sn_bench_schedule_judged(const sn_bench_schedule *b, sn_objective_run *out)
+{
+    double rate = sn_schedule_rate(&b->schedule);
+    bool open = sn_schedule_is_open(&b->schedule), queue = b->schedule.kind == SN_SCHEDULE_RATE && rate > 0;
+    uint64_t end = b->end_ns ? b->end_ns : sn_now_ns(), took = end - b->begin_ns - b->paused_ns;
+    *out = (sn_objective_run){.latency = &b->outcome,
+                              .limit_ns = b->options.deadline_ns ? b->options.deadline_ns : b->schedule.deadline_ns,
+                              .open = open,
+                              .service = queue ? &b->service : NULL,
+                              .given_up = queue && b->n_unserved > 0};
+    if (open)
+        out->rate_per_s = rate > 0 ? rate : bench_offered(b);
+    else
+        out->rate_per_s = (double)b->n * 1e9 / (double)(took ? took : 1);
 }

@@ -7,6 +7,9 @@
 #define SN_CLI_COMMAND_LIST(X)                                                                                         \
     X(run, "run a pipeline or a model and print what comes out")                                                       \
     X(bench, "measure the latency of a model or pipeline, with its ledger")                                            \
+    X(compare, "say which of two benches is faster, or that nobody can tell")                                          \
+    X(history, "list the runs that bench kept, show them again, export, remove them")                                  \
+    X(report, "make one page of HTML of kept runs: charts, slowest requests, comparison")                              \
     X(inspect, "show what a model is made of, its cost and its plan")                                                  \
     X(ops, "list the operators of the native engine")                                                                  \
     X(kernels, "list the compute kernels and the CPU levels they need")                                                \

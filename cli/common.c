@@ -42,7 +42,8 @@ static void args_print_help(const sn_cli_command *c)
         printf("\nOptions:\n");
         for (const sn_cli_option *o = c->options; o->name; o++) {
             char left[64];
-            snprintf(left, sizeof left, "--%s%s%s", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
+            snprintf(left, sizeof left, "%s%s%s%s", o->name[1] ? "--" : "-", o->name, o->metavar ? " " : "",
+                     o->metavar ? o->metavar : "");
             printf("  %-26s %s\n", left, o->help);
         }
     }
@@ -101,9 +102,12 @@ int sn_cli_args_next(sn_cli_args *args)
         args_print_help(args->command);
         return args_stop(args, SN_EXIT_OK);
     }
-    if (word[1] != '-')
-        return args_stop(args, sn_cli_usage_error(args->command, "unknown option \"%s\"", word));
-    return args_take_option(args, word + 2);
+    if (word[1] == '-')
+        return args_take_option(args, word + 2);
+    for (const sn_cli_option *o = args->command->options; o && o->name; o++)
+        if (strcmp(o->name, word + 1) == 0 && !word[2])
+            return args_take_option(args, word + 1);
+    return args_stop(args, sn_cli_usage_error(args->command, "unknown option \"%s\"", word));
 }
 
 bool sn_cli_args_u64(sn_cli_args *args, int id, uint64_t min, uint64_t max, uint64_t *out)
@@ -130,7 +134,8 @@ static uint64_t duration_unit_ns(const char *unit)
     static const struct {
         const char *name;
         uint64_t ns;
-    } units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000}};
+    } units[] = {{"ns", 1},          {"us", 1000},         {"ms", 1000000},      {"s", 1000000000},
+                 {"m", 60000000000}, {"h", 3600000000000}, {"d", 86400000000000}};
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
         if (strcmp(unit, units[i].name) == 0)
             return units[i].ns;

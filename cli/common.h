@@ -22,7 +22,8 @@ int sn_cli_fail(const char *where, const char *fmt, ...) __attribute__((format(p
 
 /* ---- the command line ------------------------------------------------------------------------------ */
 
-/* "--name" when metavar is NULL, otherwise "--name METAVAR" or "--name=METAVAR". The list ends with name NULL. */
+/* "--name" when metavar is NULL, otherwise "--name METAVAR" or "--name=METAVAR". A name of one letter is also
+ * understood, and shown, with one dash. The list ends with name NULL. */
 typedef struct sn_cli_option {
     const char *name;
     const char *metavar;
@@ -68,8 +69,8 @@ int sn_cli_usage_error(const sn_cli_command *command, const char *fmt, ...) __at
  * printed and args->exit_code is set. */
 bool sn_cli_args_u64(sn_cli_args *args, int id, uint64_t min, uint64_t max, uint64_t *out);
 
-/* A decimal number, possibly with a fraction, and its unit: "10s", "1.5ms", "250us", "2m". Larger than 0, at most
- * 2^62 ns. */
+/* A decimal number, possibly with a fraction, and its unit: "10s", "1.5ms", "250us", "2m", "90d". Larger than 0, at
+ * most 2^62 ns. */
 bool sn_cli_args_duration_ns(sn_cli_args *args, int id, uint64_t *out);
 
 #endif

@@ -104,7 +104,7 @@ static bool inspect_count_node(inspect_sum *s, const sn_node *n)
     const sn_op *op;
     s->op[k].count++;
     s->n_node++;
-    if (sn_op_check(n, &op, &why) != SETSUNA_OK && !s->op[k].n_bad++)
+    if (sn_op_check(n, NULL, &op, &why) != SETSUNA_OK && !s->op[k].n_bad++)
         snprintf(s->op[k].why, sizeof s->op[k].why, "%.159s", why.text);
     return true;
 }

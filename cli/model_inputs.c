@@ -61,28 +61,49 @@ static setsuna_status inputs_declared_shape(const sn_io *io, setsuna_shape *out,
     return SETSUNA_OK;
 }
 
-/* xorshift64*: the same noise on every machine. Source: Vigna 2016. */
-static uint64_t inputs_random(uint64_t *state)
+/* xorshift64*: the same noise on every machine. Source: Vigna 2016. Several streams take turns, so that none waits for
+ * itself: filling an image must not show beside running a model on it. */
+enum { INPUTS_STREAMS = 4 };
+
+static float inputs_random(uint64_t *state)
 {
     *state ^= *state >> 12;
     *state ^= *state << 25;
     *state ^= *state >> 27;
-    return *state * 0x2545F4914F6CDD1Du;
+    return (float)(int32_t)(*state * 0x2545F4914F6CDD1Du >> 40) * 0x1p-23f - 1.0f;
 }
 
-static void inputs_fill(setsuna_tensor *t, uint64_t seed)
+static void inputs_store(const setsuna_tensor *t, size_t at, const float *v, size_t n)
+{
+    switch (t->dtype) {
+    case SETSUNA_F32: memcpy((float *)t->data + at, v, n * sizeof *v); break;
+    case SETSUNA_F64:
+        for (size_t i = 0; i < n; i++)
+            ((double *)t->data)[at + i] = (double)v[i];
+        break;
+    case SETSUNA_F16:
+        for (size_t i = 0; i < n; i++)
+            ((uint16_t *)t->data)[at + i] = sn_f32_to_f16(v[i]);
+        break;
+    case SETSUNA_BF16:
+        for (size_t i = 0; i < n; i++)
+            ((uint16_t *)t->data)[at + i] = sn_f32_to_bf16(v[i]);
+        break;
+    default: break; /* integers and bools stay 0: an index or a flag that is valid for every model */
+    }
+}
+
+static void inputs_fill(const setsuna_tensor *t, uint64_t seed)
 {
     size_t n = t->size_bytes / setsuna_dtype_size(t->dtype);
-    uint64_t state = seed * 0x9E3779B97F4A7C15u + 1;
-    for (size_t i = 0; i < n; i++) {
-        float v = (float)(inputs_random(&state) >> 40) * 0x1p-23f - 1.0f;
-        switch (t->dtype) {
-        case SETSUNA_F32: ((float *)t->data)[i] = v; break;
-        case SETSUNA_F64: ((double *)t->data)[i] = (double)v; break;
-        case SETSUNA_F16: ((uint16_t *)t->data)[i] = sn_f32_to_f16(v); break;
-        case SETSUNA_BF16: ((uint16_t *)t->data)[i] = sn_f32_to_bf16(v); break;
-        default: break; /* integers and bools stay 0: an index or a flag that is valid for every model */
-        }
+    uint64_t state[INPUTS_STREAMS];
+    for (uint64_t s = 0; s < INPUTS_STREAMS; s++)
+        state[s] = (seed + (s << 32)) * 0x9E3779B97F4A7C15u + 1;
+    for (size_t i = 0; i < n; i += INPUTS_STREAMS) {
+        float v[INPUTS_STREAMS];
+        for (size_t s = 0; s < INPUTS_STREAMS; s++)
+            v[s] = inputs_random(&state[s]);
+        inputs_store(t, i, v, n - i < INPUTS_STREAMS ? n - i : INPUTS_STREAMS);
     }
 }
 

@@ -23,6 +23,7 @@ static const sn_cli_option run_options[] = {
     {"precision", "NAME", "how products are computed: f32 (default), or bf16 with sums in f32"},
     {"no-winograd", NULL, "convolutions as plain sums only: slower, rounded less"},
     {"plan-cache", "DIR", "keep packed weights there for the next start; what is stale is made anew"},
+    {"plan-limit", "N", "combinations of input shapes that stay planned (default 64)"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
     {"ledger", NULL, "also print where the time of the predictions, or of a stream's frames, went"},
@@ -39,6 +40,7 @@ enum {
     RUN_PRECISION,
     RUN_NO_WINOGRAD,
     RUN_PLAN_CACHE,
+    RUN_PLAN_LIMIT,
     RUN_ENGINE,
     RUN_ORT,
     RUN_LEDGER,
@@ -203,6 +205,11 @@ static int run_option(run *r, sn_cli_args *args, int word)
         return SN_EXIT_OK;
     case RUN_NO_WINOGRAD: r->workload.model.no_winograd = true; return SN_EXIT_OK;
     case RUN_PLAN_CACHE: r->workload.model.plan_cache = args->value; return SN_EXIT_OK;
+    case RUN_PLAN_LIMIT:
+        if (!sn_cli_args_u64(args, word, 1, 1000000, &n))
+            return args->exit_code;
+        r->workload.model.plan_limit = (uint32_t)n;
+        return SN_EXIT_OK;
     case RUN_ENGINE: r->workload.model.engine = args->value; return SN_EXIT_OK;
     case RUN_ORT: r->workload.model.onnxruntime_library = args->value; return SN_EXIT_OK;
     case RUN_LEDGER: r->ledger = true; return SN_EXIT_OK;

@@ -25,10 +25,21 @@ bool sn_cli_models_dir(char *buf, size_t cap)
     return false;
 }
 
-bool sn_cli_user_models_dir(char *buf, size_t cap)
+/* name in the folder of the user's data that is ours. */
+static bool share_user_data(const char *name, char *buf, size_t cap)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     if (data && data[0] == '/')
-        return (size_t)snprintf(buf, cap, "%s/setsuna/models", data) < cap;
-    return home && home[0] == '/' && (size_t)snprintf(buf, cap, "%s/.local/share/setsuna/models", home) < cap;
+        return (size_t)snprintf(buf, cap, "%s/setsuna/%s", data, name) < cap;
+    return home && home[0] == '/' && (size_t)snprintf(buf, cap, "%s/.local/share/setsuna/%s", home, name) < cap;
+}
+
+bool sn_cli_user_models_dir(char *buf, size_t cap)
+{
+    return share_user_data("models", buf, cap);
+}
+
+bool sn_cli_user_history(char *buf, size_t cap)
+{
+    return share_user_data("history.db", buf, cap);
 }

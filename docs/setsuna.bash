@@ -22,8 +22,16 @@ _setsuna()
         choices='ref avx2 avx512 avx512vnni avx512bf16 neon neondot'
     elif [[ $prev == --precision ]]; then
         choices='f32 bf16'
+    elif [[ $prev == --slo ]]; then
+        choices=$("$setsuna" bench --slo help 2>/dev/null | sed -n 's/^  \([a-z0-9-]*\) .*/\1/p')
     elif [[ $prev == --engine ]]; then
         choices='native onnxruntime'
+    elif [[ $prev == --lang ]]; then
+        choices='en ja'
+    elif [[ $prev == --format ]]; then
+        choices='csv json'
+    elif [[ $COMP_CWORD -eq 2 && ${COMP_WORDS[1]} == history ]]; then
+        choices='list show tag export prune remove'
     fi
     # No choice of ours: `-o default` below completes file names.
     mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$cur")

@@ -32,6 +32,7 @@ typedef struct setsuna_options {
     int no_winograd; /* 1: convolutions only as plain sums, slower and rounded less (docs/numerics.md); default 0 */
     const char *plan_cache; /* a folder where packed weights are kept for the next process, which then starts faster and
                                shares their memory; what is stale or corrupt there is made anew; default: none */
+    unsigned plan_limit;    /* combinations of input shapes that stay planned, those used last; default 64 */
 } setsuna_options;
 
 /* An input or output as the model declares it. A dim of -1 is free. */

@@ -8,9 +8,10 @@
 
 enum { SN_ALIGN = 64 }; /* a cache line, and the width of the widest vector register */
 
-enum { SN_ALLOC_LARGE = 2 << 20 }; /* from this size on the default allocator asks for huge pages */
+enum { SN_ALLOC_LARGE = 2 << 20 }; /* a huge page; from a quarter of this on the default allocator asks for them */
 
-/* alloc returns SN_ALIGN-aligned memory or NULL; size is never 0. free gets what alloc returned. */
+/* alloc returns SN_ALIGN-aligned memory or NULL; size is never 0. free gets what alloc returned. Several threads may
+ * call both at once. */
 typedef struct sn_allocator {
     void *ctx;
     void *(*alloc)(void *ctx, size_t size_bytes);

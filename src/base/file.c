@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static setsuna_status file_fail_errno(setsuna_error *err, const char *path, const char *what)
@@ -217,15 +218,30 @@ static int file_give_name(int fd, const char *tmp)
     return linkat(AT_FDCWD, link, AT_FDCWD, tmp, AT_SYMLINK_FOLLOW);
 }
 
-static setsuna_status file_write_full(int fd, const char *data, size_t size, const char *path, setsuna_error *err)
+/* Many parts at once: the page cache makes large folios for large writes, and those are cheap to map. */
+static setsuna_status file_write_all(int fd, const sn_file_part *part, size_t n_part, const char *path,
+                                     setsuna_error *err)
 {
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(fd, data + done, size - done);
-        if (n < 0 && errno == EINTR)
+    enum { BATCH = 256 };
+    size_t done = 0; /* bytes of the first part */
+    while (n_part) {
+        struct iovec io[BATCH];
+        size_t n = 0, left;
+        for (; n < BATCH && n < n_part; n++) {
+            size_t skip = n ? 0 : done;
+            io[n] = (struct iovec){(void *)((uintptr_t)part[n].data + skip), part[n].size - skip};
+        }
+        ssize_t wrote = writev(fd, io, (int)n);
+        if (wrote < 0 && errno == EINTR)
             continue;
-        if (n < 0)
+        if (wrote < 0)
             return file_fail_errno(err, path, "write");
-        done += (size_t)n;
+        for (left = (size_t)wrote; n && left >= part->size - done; n--) {
+            left -= part->size - done;
+            part++, n_part--;
+            done = 0;
+        }
+        done += left;
     }
     return SETSUNA_OK;
 }
@@ -247,9 +263,7 @@ setsuna_status sn_file_write_parts(const char *path, const sn_file_part *part, s
     if (fd < 0) {
         status = file_fail_errno(err, path, "create");
     } else {
-        status = SETSUNA_OK;
-        for (size_t i = 0; i < n_part && status == SETSUNA_OK; i++)
-            status = file_write_full(fd, part[i].data, part[i].size, path, err);
+        status = file_write_all(fd, part, n_part, path, err);
         if (status == SETSUNA_OK && !named) {
             named = file_give_name(fd, tmp) == 0;
             if (!named)

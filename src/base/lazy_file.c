@@ -101,8 +101,11 @@ void sn_lazy_file_fini(sn_lazy_file *f)
 {
     if (f->data)
         ASAN_UNPOISON_MEMORY_REGION(f->data, f->size);
-    sn_pages_free(f->data, f->size);
-    if (f->fd >= 0)
+    if (f->fd >= 0) {
+        sn_pages_unmap(f->data, f->size);
         close(f->fd);
+    } else {
+        sn_pages_free(f->data, f->size);
+    }
     *f = (sn_lazy_file){.fd = -1};
 }

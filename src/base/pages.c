@@ -11,13 +11,21 @@ static void *pages_map(size_t size_bytes, int flags)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* What size_bytes takes: huge pages, and small ones for a rest of less than a quarter of one. */
+static bool pages_size(size_t size_bytes, size_t *mapped_out)
+{
+    size_t rest = size_bytes % PAGE_HUGE_BYTES;
+    return sn_align_size(size_bytes, rest >= PAGE_HUGE_BYTES / 4 ? PAGE_HUGE_BYTES : PAGE_BYTES, mapped_out);
+}
+
 void *sn_pages_alloc(size_t size_bytes)
 {
-    size_t mapped, whole;
-    if (size_bytes < 2 * PAGE_HUGE_BYTES)
-        return pages_map(size_bytes, 0);
-    size_t spare = PAGE_HUGE_BYTES - PAGE_BYTES;
-    if (!sn_align_size(size_bytes, PAGE_BYTES, &mapped) || !sn_add_size(mapped, spare, &whole))
+    size_t mapped, whole, spare = PAGE_HUGE_BYTES - PAGE_BYTES;
+    if (!pages_size(size_bytes, &mapped))
+        return NULL;
+    if (mapped < PAGE_HUGE_BYTES)
+        return pages_map(mapped, 0);
+    if (!sn_add_size(mapped, spare, &whole))
         return NULL;
     char *p = pages_map(whole, 0);
     if (!p)
@@ -43,16 +51,20 @@ void *sn_pages_reserve(size_t size_bytes)
 void *sn_pages_map(int fd, size_t size_bytes)
 {
     void *p = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, fd, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
-void sn_pages_read_soon(void *p, size_t size_bytes)
-{
-    enum { POPULATE_READ = 22 }; /* MADV_POPULATE_READ, Linux 5.14; without it each page comes when it is touched */
-    madvise(p, size_bytes, POPULATE_READ);
+    if (p == MAP_FAILED)
+        return NULL;
+    madvise(p, size_bytes, MADV_HUGEPAGE); /* what is still on disk is read, and then mapped, 2 MiB at a time */
+    return p;
 }
 
 void sn_pages_free(void *p, size_t size_bytes)
+{
+    size_t mapped;
+    if (p && pages_size(size_bytes, &mapped))
+        munmap(p, mapped);
+}
+
+void sn_pages_unmap(void *p, size_t size_bytes)
 {
     if (p)
         munmap(p, size_bytes);

@@ -27,6 +27,7 @@ typedef struct sn_model_options {
     size_t memory_limit_bytes;       /* planned memory above this is refused with ELIMIT; 0: 8 GiB */
     bool no_winograd;                /* native engine: convolutions as plain sums only (kernels/conv_winograd.h) */
     const char *plan_cache;          /* native engine, models in files: a folder for packed weights; NULL: none */
+    uint32_t plan_limit;             /* native engine: shapes that stay planned (plan/plan.h); 0: 64 */
 } sn_model_options;
 
 /* An input or output as the model declares it: dims of -1 are free; sym[i] is the free dim's name or NULL. */

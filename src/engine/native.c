@@ -85,9 +85,13 @@ static setsuna_status native_open_into(native_model *m, const char *path, const 
                            .n_threads = o->n_threads,
                            .no_winograd = o->no_winograd,
                            .memory_limit_bytes = o->memory_limit_bytes,
+                           .plan_limit = o->plan_limit,
                            .bind_control = sn_control_bind,
                            .release_control = sn_control_release};
-    m->env.store = sn_pack_store_create(o->allocator);
+    size_t weights = m->file.size;
+    for (size_t i = 0; i < m->onnx->n_external; i++)
+        weights += m->onnx->external[i].size;
+    m->env.store = sn_pack_store_create(o->allocator, weights);
     m->module = sn_module_create(&m->env, g, NULL);
     m->io = sn_alloc_zero(o->allocator, ((size_t)g->n_input + g->n_output + 1) * sizeof *m->io);
     if (!m->env.store || !m->module || !m->io || pthread_mutex_init(&m->env.lock, NULL) != 0)
@@ -189,8 +193,11 @@ static setsuna_status native_prepare(sn_session *session, const setsuna_tensor *
 {
     native_model *m = (native_model *)session->model;
     SN_TRY(sn_exec_prepare(((native_session *)session)->exec, inputs, err));
-    if (m->cache)
+    if (m->cache) {
+        pthread_mutex_lock(&m->env.lock); /* other sessions */
         sn_plan_cache_save(m->cache, m->base.note, sizeof m->base.note);
+        pthread_mutex_unlock(&m->env.lock);
+    }
     return SETSUNA_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/pages.h"
 #include "base/status.h"
+#include "engine/plan_seal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -28,6 +29,8 @@ struct sn_plan_cache {
     sn_pack_store *store;
     sn_pack_ident ident; /* content 0: not known */
     bool unsettled;      /* the file that is there asks for the content, and need not any more */
+    struct stat found;   /* the file that was adopted */
+    uint64_t unsealed;   /* the seal that it could have, having been checked; 0: it has one, or cannot */
     char path[PATH_MAX];
 };
 
@@ -104,42 +107,44 @@ static setsuna_status cache_adopt(sn_plan_cache *c, void *map, size_t size, sets
     const char *why = cache_mismatch(c, &view.ident);
     if (why)
         return sn_fail(err, SETSUNA_EINPUT, NULL, "%s", why);
-    sn_pages_read_soon(map, size);
-    SN_TRY(sn_pack_file_verify(map, &view, err));
+    uint64_t seal = sn_plan_seal_of(&c->found);
+    if (!sn_plan_seal_holds(c->path, seal)) {
+        SN_TRY(sn_pack_file_verify(map, &view, err));
+        c->unsealed = seal;
+    }
     return sn_pack_store_adopt(c->store, map, size, &view);
 }
 
 /* A file that others than its owner, or other users than us and the system's, could write to is none of ours. */
-static setsuna_status cache_open_file(const sn_plan_cache *c, int *fd_out, size_t *size, setsuna_error *err)
+static setsuna_status cache_open_file(sn_plan_cache *c, int *fd_out, setsuna_error *err)
 {
-    struct stat st;
     int fd = open(c->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return errno == ENOENT ? SETSUNA_ENOTFOUND : sn_fail(err, SETSUNA_EIO, NULL, "%s", strerror(errno));
-    bool ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_uid == geteuid() || st.st_uid == 0) &&
-                (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-    if (!ours || st.st_size < SN_ALIGN) {
+    const struct stat *st = &c->found;
+    bool ours = fstat(fd, &c->found) == 0 && S_ISREG(st->st_mode) && (st->st_uid == geteuid() || st->st_uid == 0) &&
+                (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+    if (!ours || st->st_size < SN_ALIGN) {
         close(fd);
         return sn_fail(err, SETSUNA_EINPUT, NULL,
                        ours ? "it ends in its header" : "it is not a file that this user alone can write to");
     }
     *fd_out = fd;
-    *size = (size_t)st.st_size;
     return SETSUNA_OK;
 }
 
 static setsuna_status cache_read(sn_plan_cache *c, setsuna_error *err)
 {
     int fd = -1;
-    size_t size = 0;
-    SN_TRY(cache_open_file(c, &fd, &size, err));
+    SN_TRY(cache_open_file(c, &fd, err));
+    size_t size = (size_t)c->found.st_size;
     void *map = sn_pages_map(fd, size);
     close(fd);
     if (!map)
         return sn_fail(err, SETSUNA_EIO, NULL, "it cannot be mapped");
     setsuna_status status = cache_adopt(c, map, size, err);
     if (status != SETSUNA_OK)
-        sn_pages_free(map, size);
+        sn_pages_unmap(map, size);
     return status;
 }
 
@@ -201,11 +206,23 @@ setsuna_status sn_plan_cache_open(const sn_plan_cache_of *of, const sn_allocator
     return status;
 }
 
+/* Files that are young wait for a later process. */
+static void cache_seal(sn_plan_cache *c)
+{
+    if (c->unsealed && sn_plan_seal_settled(&c->found))
+        sn_plan_seal_put(c->path, c->unsealed);
+    c->unsealed = 0;
+}
+
 void sn_plan_cache_save(sn_plan_cache *c, char *note, size_t note_size)
 {
     setsuna_error err = {0};
-    if (!c->path[0] || (!c->unsettled && !sn_pack_store_is_fresh(c->store)))
+    if (!c->path[0])
         return;
+    if (!c->unsettled && !sn_pack_store_is_fresh(c->store)) {
+        cache_seal(c);
+        return;
+    }
     setsuna_status status = SETSUNA_OK;
     if (!c->ident.content)
         status = cache_content(c, &c->ident.content);
@@ -214,6 +231,7 @@ void sn_plan_cache_save(sn_plan_cache *c, char *note, size_t note_size)
     else
         sn_fail(&err, status, NULL, "the model cannot be read again");
     c->unsettled = false;
+    c->unsealed = 0; /* of a file that is no more */
     if (status == SETSUNA_OK)
         return;
     snprintf(note, note_size, "the plan cache %.300s cannot be written: %.100s", c->path, err.text);

@@ -33,6 +33,7 @@ static setsuna_status public_options(const setsuna_options *o, sn_model_options 
         return sn_fail(err, SETSUNA_EINVAL, "precision", "'%s' is neither f32 nor bf16", o->precision);
     out->no_winograd = o->no_winograd != 0;
     out->plan_cache = o->plan_cache;
+    out->plan_limit = o->plan_limit;
     sn_cpu_level level;
 #define PUBLIC_LEVEL(name, text) " " text
     if (!o->cpu_level)

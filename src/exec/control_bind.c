@@ -1,4 +1,4 @@
-/* If, Loop and Scan at plan time: their subgraphs become modules. */
+/* If, Loop, Scan and ForEach at plan time: their subgraphs become modules. */
 #include "base/status.h"
 #include "exec/control_flow.h"
 #include <string.h>
@@ -103,6 +103,11 @@ static setsuna_status control_bind_into(sn_plan_env *env, sn_graph *g, const sn_
         uint32_t given = n->n_formal - (p->kind == CONTROL_SCAN8 && n->n_formal > 0);
         SN_TRY(control_bind_body(env, g, n, "body", given, arena, &p->body[0], err));
         return control_bind_scan(n, p, arena, err);
+    }
+    if (strcmp(n->op, "ForEach") == 0) {
+        p->kind = CONTROL_EACH;
+        p->together = sn_node_int(n, "together", 1);
+        return control_bind_body(env, g, n, "body", n->n_formal, arena, &p->body[0], err);
     }
     p->kind = CONTROL_LOOP;
     p->n_state = n->n_formal > 2 ? n->n_formal - 2 : 0;

@@ -29,6 +29,7 @@ void sn_control_state_destroy(sn_control_state *c)
     control_buffers_free(a, c->next, c->n_carry);
     control_buffers_free(a, c->stack, c->n_stack);
     control_buffers_free(a, c->slice, c->n_slice);
+    sn_control_lanes_free(c);
     sn_free(a, c->in);
     sn_free(a, c->out);
     sn_free(a, c);
@@ -461,6 +462,7 @@ setsuna_status sn_control_run(const sn_step *s, sn_run *r)
     case CONTROL_LOOP: return control_run_loop(s, r, c);
     case CONTROL_SCAN: return control_run_scan(s, r, c);
     case CONTROL_SCAN8: return control_run_scan8(s, r, c);
+    case CONTROL_EACH: return sn_control_run_each(s, r, c);
     }
     return SETSUNA_EINVAL;
 }

@@ -1,4 +1,5 @@
-/* Between the files of control flow: what a step of If, Loop or Scan has been bound to, and its state in a frame.
+/* Between the files of control flow: what a step of If, Loop, Scan or ForEach has been bound to, and its state in a
+ * frame.
  *
  * A subgraph is a module of its own. Its inputs are the operator's formal ones followed by what it captured
  * (graph/graph.h); captured constants become constants of the subgraph, so they fold there. */
@@ -7,7 +8,7 @@
 
 #include "exec/exec.h"
 
-typedef enum control_kind { CONTROL_IF, CONTROL_LOOP, CONTROL_SCAN, CONTROL_SCAN8 } control_kind;
+typedef enum control_kind { CONTROL_IF, CONTROL_LOOP, CONTROL_SCAN, CONTROL_SCAN8, CONTROL_EACH } control_kind;
 
 enum { CONTROL_CAPTURED = 1 << 30 };
 
@@ -27,6 +28,7 @@ typedef struct control_param {
     uint32_t n_scan_out;              /* Loop, Scan: outputs that are stacked */
     int32_t *in_axis, *out_axis;      /* Scan; not normalised yet */
     bool *in_backward, *out_backward; /* Scan */
+    int64_t together;                 /* ForEach: items of a turn */
 } control_param;
 
 typedef struct control_buffer {
@@ -34,6 +36,14 @@ typedef struct control_buffer {
     size_t cap_bytes;
     setsuna_tensor t;
 } control_buffer;
+
+/* ForEach: one thread's share of the turns. */
+typedef struct control_lane {
+    sn_exec *exec;
+    setsuna_tensor *in, *out;
+    setsuna_status status;
+    setsuna_error err;
+} control_lane;
 
 struct sn_control_state {
     const sn_allocator *allocator;
@@ -44,6 +54,8 @@ struct sn_control_state {
     control_buffer *stack;    /* n_scan_out: what was stacked so far */
     control_buffer *slice;    /* n_scan: slices along an inner axis */
     uint32_t n_carry, n_stack, n_slice;
+    control_lane *lane; /* ForEach, with several threads: one for each */
+    uint32_t n_lane;
 };
 
 /* The step's run; a step of any other kind has another. */
@@ -59,6 +71,14 @@ setsuna_status sn_control_arguments(const sn_step *s, sn_run *r, sn_control_stat
 
 /* Makes room for bytes, keeping the first keep bytes. Returns OK, ELIMIT, ENOMEM. */
 setsuna_status sn_control_reserve(const sn_step *s, sn_run *r, control_buffer *b, size_t bytes, size_t keep);
+
+/* ForEach (for_each.c): the turns of a run; exec and argument room of c->lane for the threads of the pool. */
+setsuna_status sn_control_run_each(const sn_step *s, sn_run *r, sn_control_state *c);
+setsuna_status sn_control_lanes(const sn_step *s, sn_run *r, sn_control_state *c);
+void sn_control_lanes_free(sn_control_state *c);
+
+/* The items of turn t of a tensor whose first extent is that of the batch. */
+setsuna_tensor sn_control_items(const setsuna_tensor *whole, int64_t t, int64_t together);
 
 /* Input i of the step as a tensor; type NONE when it is absent. */
 setsuna_tensor sn_control_input(const sn_step *s, const sn_run *r, uint32_t i);

@@ -1,4 +1,4 @@
-/* If, Loop and Scan before the first run: which bodies it will need, for which shapes, and what they give. */
+/* If, Loop, Scan and ForEach before the first run: which bodies it will need, for which shapes, and what they give. */
 #include "exec/control_flow.h"
 #include "exec/frame.h"
 #include "graph/tensor.h"
@@ -135,6 +135,36 @@ static void forecast_scan(const sn_step *s, sn_run *r, sn_control_state *c, uint
     }
 }
 
+/* All turns take the same plan, which is made ready for every thread. */
+static void forecast_each(const sn_step *s, sn_run *r, sn_control_state *c, uint8_t *known, sn_forecast *forecast)
+{
+    const control_param *p = s->param;
+    setsuna_tensor formal[SN_OP_IN_MAX] = {0};
+    sn_forecast turn = {.whole = true};
+    for (uint32_t k = 0; k < s->n_in; k++) {
+        setsuna_tensor whole = forecast_input(s, r, k, known);
+        if (whole.dtype == SETSUNA_DTYPE_NONE) {
+            forecast->whole = false;
+            return;
+        }
+        formal[k] = sn_control_items(&whole, 0, p->together);
+        formal[k].data = NULL;
+    }
+    forecast_body(s, r, c, 0, formal, known, &turn);
+    if (sn_control_lanes(s, r, c) != SETSUNA_OK)
+        turn.whole = false;
+    for (uint32_t i = 0; turn.whole && i < c->n_lane; i++) {
+        sn_forecast again = {.whole = true};
+        turn.whole = sn_exec_forecast(c->lane[i].exec, c->in, c->lane[i].out, &again, NULL) == SETSUNA_OK;
+    }
+    int64_t items = r->desc[s->in[0]].shape.dim[0];
+    forecast->seconds += turn.seconds * (double)(items / p->together);
+    forecast->whole &= turn.whole;
+    for (uint32_t k = 0; k < s->n_out; k++)
+        if (s->out[k] != SN_NONE)
+            known[s->out[k]] = SN_KNOWN_SHAPE;
+}
+
 void sn_control_forecast(const sn_step *s, sn_run *r, uint8_t *known, sn_forecast *forecast)
 {
     const control_param *p = s->param;
@@ -145,6 +175,7 @@ void sn_control_forecast(const sn_step *s, sn_run *r, uint8_t *known, sn_forecas
     }
     switch (p->kind) {
     case CONTROL_IF: forecast_if(s, r, c, known, forecast); return;
+    case CONTROL_EACH: forecast_each(s, r, c, known, forecast); return;
     case CONTROL_LOOP: forecast_loop(s, r, c, known, forecast); break;
     case CONTROL_SCAN: forecast_scan(s, r, c, known, forecast); break;
     case CONTROL_SCAN8: break; /* batches of its own kind, and superseded long ago: the run plans it */

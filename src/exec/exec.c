@@ -1,14 +1,8 @@
 #include "exec/frame.h"
 #include "base/clock.h"
+#include "base/pages.h"
 #include "base/status.h"
 #include <string.h>
-#include <sys/mman.h>
-
-/* Frames kept per position in the chain of segments; the least recently used goes first. */
-enum { EXEC_FRAMES_MAX = 64 };
-
-/* Workspaces this large are worth huge pages: fewer faults and fewer TLB misses. */
-enum { EXEC_HUGE_BYTES = 2 << 20 };
 
 setsuna_status sn_exec_create(sn_plan_env *env, sn_module *module, sn_pool *pool, sn_exec **out)
 {
@@ -44,8 +38,7 @@ static void frame_destroy(sn_exec *e, exec_frame *f)
 static void level_fini(sn_exec *e, exec_level *l)
 {
     exec_frame *todo = l->frames;
-    if (l->arena)
-        munmap(l->arena, l->mapped_bytes);
+    sn_pages_free(l->arena, l->arena_bytes);
     l->frames = NULL;
     while (todo) {
         exec_frame *f = todo;
@@ -56,8 +49,7 @@ static void level_fini(sn_exec *e, exec_level *l)
                 r->next = todo;
                 todo = r;
             }
-            if (f->rest->arena)
-                munmap(f->rest->arena, f->rest->mapped_bytes);
+            sn_pages_free(f->rest->arena, f->rest->arena_bytes);
             sn_free(e->env->allocator, f->rest);
         }
         frame_destroy(e, f);
@@ -136,26 +128,13 @@ static setsuna_status level_reserve(sn_exec *e, exec_level *l, size_t bytes, set
     if (bytes <= l->arena_bytes && l->arena)
         return SETSUNA_OK;
     size_t want = bytes ? bytes : SN_ALIGN;
-    size_t unit = want >= EXEC_HUGE_BYTES ? EXEC_HUGE_BYTES : 4096;
-    size_t mapped = (want + unit - 1) & ~(unit - 1), spare = unit == EXEC_HUGE_BYTES ? unit - 4096 : 0;
-    char *p = mmap(NULL, mapped + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
+    void *p = sn_pages_alloc(want);
+    if (!p)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "no memory for a workspace of %zu bytes", want);
-    if (spare) { /* huge pages begin at multiples of their size */
-        size_t before = -(uintptr_t)p & (unit - 1);
-        if (before)
-            munmap(p, before);
-        if (before < spare)
-            munmap(p + before + mapped, spare - before);
-        p += before;
-        madvise(p, mapped, MADV_HUGEPAGE);
-    }
-    if (l->arena)
-        munmap(l->arena, l->mapped_bytes);
-    e->total += mapped - l->mapped_bytes;
+    sn_pages_free(l->arena, l->arena_bytes);
+    e->total += want - l->arena_bytes;
     l->arena = p;
     l->arena_bytes = want;
-    l->mapped_bytes = mapped;
     return SETSUNA_OK;
 }
 
@@ -187,8 +166,8 @@ static setsuna_status frame_create(sn_exec *e, exec_level *l, sn_plan *plan, exe
     f->slot = sn_alloc_zero(a, (plan->n_slot + 1) * sizeof *f->slot);
     f->desc = sn_alloc_zero(a, (plan->n_slot + 1) * sizeof *f->desc);
     f->dynamic = sn_alloc_zero(a, (plan->n_dynamic + 1) * sizeof *f->dynamic);
-    f->control = plan->n_dynamic ? sn_alloc_zero(a, (plan->n_step + 1) * sizeof *f->control) : NULL;
-    bool ok = f->slot && f->desc && f->dynamic && (f->control || !plan->n_dynamic);
+    f->control = plan->has_control ? sn_alloc_zero(a, (plan->n_step + 1) * sizeof *f->control) : NULL;
+    bool ok = f->slot && f->desc && f->dynamic && (f->control || !plan->has_control);
     if (ok && plan->rest) {
         f->boundary = sn_alloc_zero(a, (plan->n_output + 1) * sizeof *f->boundary);
         f->rest = sn_alloc_zero(a, sizeof *f->rest);
@@ -212,15 +191,24 @@ static setsuna_status frame_create(sn_exec *e, exec_level *l, sn_plan *plan, exe
     return SETSUNA_OK;
 }
 
-static void level_drop_oldest(sn_exec *e, exec_level *l)
+/* Frames beyond the limit, of which the first is the one used last, and those of plans that the module let go of. */
+static void level_trim(sn_exec *e, exec_level *l)
 {
-    exec_frame **last = &l->frames;
-    while (*last && (*last)->next)
-        last = &(*last)->next;
-    exec_level one = {.frames = *last};
-    *last = NULL;
-    l->n_frames--;
-    level_fini(e, &one);
+    uint32_t limit = sn_plan_limit(e->env), kept = 0;
+    exec_level gone = {0};
+    for (exec_frame **at = &l->frames; *at;) {
+        exec_frame *f = *at;
+        if (++kept < limit && !atomic_load(&f->plan->evicted)) {
+            at = &f->next;
+            continue;
+        }
+        kept--;
+        *at = f->next;
+        f->next = gone.frames;
+        gone.frames = f;
+        l->n_frames--;
+    }
+    level_fini(e, &gone);
 }
 
 setsuna_status sn_level_frame(sn_exec *e, exec_level *l, const setsuna_tensor *inputs, exec_frame **out,
@@ -233,6 +221,7 @@ setsuna_status sn_level_frame(sn_exec *e, exec_level *l, const setsuna_tensor *i
         *at = f->next;
         f->next = l->frames; /* moved to the front */
         l->frames = f;
+        sn_plan_touch(f->plan);
         *out = f;
         return SETSUNA_OK;
     }
@@ -240,8 +229,7 @@ setsuna_status sn_level_frame(sn_exec *e, exec_level *l, const setsuna_tensor *i
     SN_TRY(sn_module_plan(l->module, inputs, &plan, err));
     exec_frame *f = NULL;
     SN_TRY(frame_create(e, l, plan, &f, err));
-    if (l->n_frames >= EXEC_FRAMES_MAX)
-        level_drop_oldest(e, l);
+    level_trim(e, l);
     f->next = l->frames;
     l->frames = f;
     l->n_frames++;

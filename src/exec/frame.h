@@ -32,7 +32,7 @@ typedef struct exec_level {
     exec_frame *frames;
     uint32_t n_frames;
     void *arena;
-    size_t arena_bytes, mapped_bytes;
+    size_t arena_bytes;
 } exec_level;
 
 /* Who is told of steps, shared by a session's execs. */

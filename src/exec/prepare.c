@@ -40,23 +40,44 @@ static bool prepare_want(prepare_slice *x, const exec_frame *f, uint32_t slot)
     return true;
 }
 
-/* Is there a wanted value among the step's outputs? No longer wanted then. Slots that share bytes are one value under
- * two shapes; others that lie there live earlier or later than the step that asks. */
-static bool prepare_makes(prepare_slice *x, const exec_frame *f, const sn_step *s)
+/* How a step's output and a wanted value lie to each other. */
+typedef enum prepare_overlap {
+    PREPARE_APART, /* no byte in common: or another value had the place at another time */
+    PREPARE_MADE,  /* all of the wanted value is in the output */
+    PREPARE_PARTLY /* others make the rest */
+} prepare_overlap;
+
+static prepare_overlap prepare_overlap_of(const sn_slot *made, const sn_slot *want)
+{
+    if (made->kind != want->kind)
+        return PREPARE_APART;
+    if (made->kind != SN_SLOT_ARENA || (made->where == want->where && made->desc.size_bytes == want->desc.size_bytes))
+        return made->where == want->where ? PREPARE_MADE : PREPARE_APART;
+    size_t made_end = made->where + made->desc.size_bytes, want_end = want->where + want->desc.size_bytes;
+    if (made_end <= want->where || want_end <= made->where)
+        return PREPARE_APART;
+    return made->where <= want->where && want_end <= made_end ? PREPARE_MADE : PREPARE_PARTLY;
+}
+
+/* Are there wanted values among the step's outputs? No longer wanted then. Slots that share bytes are one value under
+ * two shapes, or one is a part of the other; others that lie there live earlier or later than the step that asks.
+ * False: a value is made in parts, which is not followed. */
+static bool prepare_makes(prepare_slice *x, const exec_frame *f, const sn_step *s, bool *makes_out)
 {
     const sn_slot *slot = f->plan->slot;
-    bool makes = false;
+    *makes_out = false;
     for (uint32_t o = 0; o < s->n_out; o++)
         for (uint32_t w = 0; s->out[o] != SN_NONE && w < x->n_want;) {
-            bool same =
-                slot[x->want[w]].kind == slot[s->out[o]].kind && slot[x->want[w]].where == slot[s->out[o]].where;
-            makes |= same;
-            if (same)
+            prepare_overlap overlap = prepare_overlap_of(&slot[s->out[o]], &slot[x->want[w]]);
+            if (overlap == PREPARE_PARTLY)
+                return false;
+            *makes_out |= overlap == PREPARE_MADE;
+            if (overlap == PREPARE_MADE)
                 x->want[w] = x->want[--x->n_want];
             else
                 w++;
         }
-    return makes;
+    return true;
 }
 
 static bool prepare_trace(prepare_slice *x, const exec_frame *f, size_t before)
@@ -64,7 +85,10 @@ static bool prepare_trace(prepare_slice *x, const exec_frame *f, size_t before)
     const sn_plan *p = f->plan;
     for (size_t i = before; x->n_want && i-- > 0;) {
         const sn_step *s = &p->step[i];
-        if (!prepare_makes(x, f, s))
+        bool makes;
+        if (!prepare_makes(x, f, s, &makes))
+            return false;
+        if (!makes)
             continue;
         x->bytes += s->bytes;
         if (sn_control_is(s) || x->n_step == PREPARE_SLICE_STEPS || x->bytes > PREPARE_SLICE_BYTES)

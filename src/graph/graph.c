@@ -95,14 +95,19 @@ uint64_t sn_const_uid(const setsuna_tensor *t)
     return sn_hash_bytes(h, t->data, t->size_bytes);
 }
 
+setsuna_status sn_const_read_part(const sn_const *c, size_t offset, size_t size_bytes, void *dst, setsuna_error *err)
+{
+    const uint8_t *from = (const uint8_t *)c->t.data + offset;
+    if (c->file)
+        return sn_lazy_file_read(c->file, (size_t)(from - c->file->data), size_bytes, dst, err);
+    if (size_bytes)
+        memcpy(dst, from, size_bytes);
+    return SETSUNA_OK;
+}
+
 setsuna_status sn_const_read(const sn_const *c, void *dst, setsuna_error *err)
 {
-    if (c->file)
-        return sn_lazy_file_read(c->file, (size_t)((const uint8_t *)c->t.data - c->file->data), c->t.size_bytes, dst,
-                                 err);
-    if (c->t.size_bytes)
-        memcpy(dst, c->t.data, c->t.size_bytes);
-    return SETSUNA_OK;
+    return c->t.size_bytes ? sn_const_read_part(c, 0, c->t.size_bytes, dst, err) : SETSUNA_OK;
 }
 
 sn_node *sn_graph_add_node(sn_graph *g, const char *domain, const char *op, int32_t opset, const char *name,

@@ -31,7 +31,7 @@ enum { SN_NODES_MAX = 1000000, SN_NAME_MAX = 1024, SN_SUBGRAPH_DEPTH_MAX = 32, S
  * aligned copy. uid names the contents: two constants with one uid have equal bytes, so packed forms are shared
  * between plans.
  * Where file is set, the bytes are still in it: data only names the place, and sn_const_read gets them. That is so for
- * constants above 64 KiB only. */
+ * constants above 16 KiB only, and of those with a single dim that is not 1 above 64 KiB. */
 typedef struct sn_const {
     setsuna_tensor t;
     uint64_t uid;
@@ -121,6 +121,9 @@ uint64_t sn_const_uid(const setsuna_tensor *t);
 
 /* Copies a constant's bytes to dst, wherever they are. Thread-safe. Returns OK or EIO. */
 setsuna_status sn_const_read(const sn_const *c, void *dst, setsuna_error *err);
+
+/* The same of bytes [offset, offset + size_bytes), which the constant has. */
+setsuna_status sn_const_read_part(const sn_const *c, size_t offset, size_t size_bytes, void *dst, setsuna_error *err);
 
 /* Adds a node; in and out are copied. The pointer is valid until the next node is added. NULL: out of memory. */
 sn_node *sn_graph_add_node(sn_graph *g, const char *domain, const char *op, int32_t opset, const char *name,

@@ -19,7 +19,7 @@
  * depends on part and n_parts only, so equal counts give equal bits.
  *
  * Numerics: class sum, |err| <= (K+2) u sum|w x| with K = taps times input channels, before the activation.
- * Convolutions that run as Winograd products (3x3, see kernels/conv_winograd.h) have a wider bound.
+ * Convolutions that run as Winograd products (3x3, 3x1, 1x3: see kernels/conv_winograd.h) have a wider bound.
  */
 #ifndef SN_KERNELS_CONV_H
 #define SN_KERNELS_CONV_H
@@ -34,7 +34,7 @@ typedef enum sn_conv_act {
     SN_CONV_CLAMP,       /* min(max(v, alpha), beta): none (-inf, inf), ReLU (0, inf), Clip; NaN stays. exact */
     SN_CONV_HARDSWISH,   /* v * min(max(alpha v + beta, 0), 1); ONNX HardSwish is alpha 1/6, beta 1/2 */
     SN_CONV_HARDSIGMOID, /* min(max(alpha v + beta, 0), 1) */
-    SN_CONV_LEAKY,       /* v < 0 ? alpha v : v */
+    SN_CONV_LEAKY,       /* max(v < 0 ? alpha v : v, beta); LeakyRelu has beta -inf */
     SN_CONV_SIGMOID,     /* 1 / (1 + exp(-v)), relative error below 8 u where v > -87 */
     SN_CONV_SWISH,       /* v / (1 + exp(-alpha v)), likewise */
     SN_CONV_TANH,        /* absolute error below 4 u */
@@ -68,6 +68,7 @@ typedef struct sn_conv_limits {
     int32_t block;        /* b, lanes of a vector */
     int32_t px_max[4];    /* pixels of a register tile of 1, 2, 3, 4 blocks; 0 where there is no such tile */
     int32_t px_depthwise; /* pixels of a depthwise tile */
+    bool halves;          /* see sn_conv.half */
     sn_conv_wino_use winograd;
 } sn_conv_limits;
 
@@ -85,12 +86,15 @@ typedef struct sn_conv {
     int64_t out_blocks;
     int64_t n_bundle, bundle_base, bundle_more; /* the first bundle_more bundles have bundle_base + 1 blocks */
     int64_t row_tiles, tile_base, tile_more;    /* the same for the tiles of a row of output pixels */
-    int64_t n_tile;               /* tiles of all rows of all images; depthwise: rows of all blocks of all images */
-    int64_t band_tiles;           /* tiles that all bundles pass over before the next ones are begun */
-    int64_t chunk;                /* input channels that a bundle passes over at once, whole blocks */
-    int64_t inner_lo, inner_hi;   /* output pixels of a row whose taps all lie inside the input row */
-    int64_t bundle_k;             /* input channels of a bundle, at most */
-    bool winograd;                /* n_tile and band_tiles are then of 4x4 pixels... */
+    int64_t n_tile;             /* tiles of all rows of all images; depthwise: rows of all blocks of all images */
+    int64_t band_tiles;         /* tiles that all bundles pass over before the next ones are begun */
+    int64_t chunk;              /* input channels that a bundle passes over at once, whole blocks */
+    int64_t inner_lo, inner_hi; /* output pixels of a row whose taps all lie inside the input row */
+    int64_t bundle_k;           /* input channels of a bundle, at most */
+    /* The last block has at most b / 2 channels, and its vectors two sums of each: of even inputs and of odd ones. */
+    bool half;
+    bool winograd;                /* n_tile and band_tiles are then of wino_h x wino_w pixels... */
+    int64_t wino_h, wino_w;       /* ...each 4, or 1 along an axis with one tap... */
     int64_t wino_rows, wino_cols; /* ...of which an image has so many */
     double flops;
 } sn_conv;
@@ -177,6 +181,13 @@ static inline bool sn_conv_is_depthwise(const sn_conv_spec *s)
     return s->group > 1 && s->group == s->ic && s->group == s->oc && !s->plain_in;
 }
 
+/* One tap, whose outputs are all those of x's pixels one by one. */
+static inline bool sn_conv_is_point(const sn_conv_spec *s)
+{
+    return s->group == 1 && !s->plain_in && s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 &&
+           s->pad_top == 0 && s->pad_left == 0 && s->oh <= s->ih && s->ow <= s->iw && s->step_w == 1;
+}
+
 /* Threads that the work is worth, at most n_threads. */
 uint32_t sn_conv_parts(const sn_conv *cv, uint32_t n_threads);
 
@@ -218,7 +229,13 @@ typedef struct sn_conv_share {
 } sn_conv_share;
 sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts);
 
-/* Scratch of a part of a Winograd convolution: for each of the 36 products, a chunk's transformed pixels of all input
+/* Products of a tile of a Winograd convolution: those of its two axes, 6 or 1. */
+static inline int64_t sn_conv_wino_products(const sn_conv *cv)
+{
+    return (cv->wino_h > 1 ? 6 : 1) * (cv->wino_w > 1 ? 6 : 1);
+}
+
+/* Scratch of a part of a Winograd convolution: for each of the products, a chunk's transformed pixels of all input
  * blocks, then the sums of all output blocks. A vector more each, so that products do not fall on the same cache sets.
  */
 static inline int64_t sn_conv_wino_in_floats(const sn_conv *cv)
@@ -232,7 +249,7 @@ static inline int64_t sn_conv_wino_out_floats(const sn_conv *cv)
 }
 static inline int64_t sn_conv_wino_part_floats(const sn_conv *cv)
 {
-    return (36 * (sn_conv_wino_in_floats(cv) + sn_conv_wino_out_floats(cv)) + 15) / 16 * 16;
+    return (sn_conv_wino_products(cv) * (sn_conv_wino_in_floats(cv) + sn_conv_wino_out_floats(cv)) + 15) / 16 * 16;
 }
 
 /* First block of a bundle. */
@@ -248,7 +265,9 @@ static inline int64_t sn_conv_tile_begin(const sn_conv *cv, int64_t tile)
 }
 
 /* Packed weights of a bundle, whose blocks begin at `block`. In it, for each block of x that it reads, for each tap,
- * for each channel of that block that it reads: its blocks' b weights each. */
+ * for each channel of that block that it reads: its blocks' b weights each. With a half block, for each two channels:
+ * the other blocks' b weights of the first, of the second, then the half block's, lane by lane of the first and of the
+ * second. */
 static inline int64_t sn_conv_bundle_weights(const sn_conv *cv, int64_t block)
 {
     return block * cv->limits.block * cv->bundle_k * cv->s.kh * cv->s.kw;
@@ -257,8 +276,11 @@ static inline int64_t sn_conv_bundle_weights(const sn_conv *cv, int64_t block)
 /* Taps [*k0, *k1) of `taps` that lie inside [0, extent) when tap k reads position begin + k * dilation. */
 static inline void sn_conv_taps(int64_t begin, int64_t dilation, int64_t taps, int64_t extent, int64_t *k0, int64_t *k1)
 {
-    int64_t lo = begin < 0 ? (-begin + dilation - 1) / dilation : 0;
-    int64_t hi = begin < extent ? (extent - begin + dilation - 1) / dilation : 0;
+    int64_t lo = begin < 0 ? -begin : 0, hi = begin < extent ? extent - begin : 0;
+    if (dilation != 1) { /* a division costs as much as a dozen sums */
+        lo = (lo + dilation - 1) / dilation;
+        hi = (hi + dilation - 1) / dilation;
+    }
     *k0 = lo < taps ? lo : taps;
     *k1 = hi < taps ? hi : taps;
     if (*k1 < *k0)

@@ -26,6 +26,7 @@ void sn_conv_bf16_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, s
     sn_conv_limits direct = *limits;
     pairs.ic = (spec->ic + 1) / 2;
     direct.winograd = SN_CONV_WINO_NEVER;
+    direct.halves = false;
     sn_conv_plan(&pairs, &direct, out);
     const sn_conv_spec *s = &out->s;
     int64_t lanes = s->plain_in ? s->ic : limits->block / 2, blocks = (s->ic + lanes - 1) / lanes;

@@ -113,6 +113,28 @@ static double conv_grid_cycles(conv_cut px, conv_cut blocks)
     return sum;
 }
 
+/* What a half block saves of the cycles of its bundle, the last one, over all tiles of a row: one product of two inputs
+ * where there were two, each with pixels of its own to load. */
+static double conv_half_saving(conv_cut px, conv_cut blocks)
+{
+    double sum = 0;
+    for (int i = 0; i < 2; i++) {
+        double p = (double)(px.base + i), v = (double)blocks.base, loads = v > 1 ? 1.5 * p : 0.5 * p;
+        double cycles = fmax(0.5 * p * (v - 0.5), 0.5 * (loads + v - 0.5)) + 0.5;
+        sum += (double)(i ? px.more : px.n - px.more) * (conv_tile_cycles(px.base + i, blocks.base) - cycles);
+    }
+    return sum;
+}
+
+static bool conv_has_half(const sn_conv *cv)
+{
+    const sn_conv_spec *s = &cv->s;
+    int64_t b = cv->limits.block, last = s->oc % b;
+    /* All inputs at once: sums that wait in y would have to be taken apart again. */
+    bool stay = (double)(cv->out_blocks * b) * (double)s->ic * 4 <= CONV_WEIGHTS_BYTES;
+    return cv->limits.halves && sn_conv_is_point(s) && last > 0 && last <= b / 2 && s->ic % 2 == 0 && stay;
+}
+
 static void conv_choose_tile(sn_conv *cv)
 {
     const sn_conv_spec *s = &cv->s;
@@ -126,7 +148,7 @@ static void conv_choose_tile(sn_conv *cv)
             break;
         conv_cut blocks = conv_cut_into(cv->out_blocks, cv->out_blocks / unit * conv_ceil_div(unit, v));
         conv_cut px = conv_cut_into(s->ow, conv_ceil_div(s->ow, cv->limits.px_max[v - 1]));
-        double cycles = conv_grid_cycles(px, blocks);
+        double cycles = conv_grid_cycles(px, blocks) - (cv->half ? conv_half_saving(px, blocks) : 0);
         if (cycles < best) {
             best = cycles;
             cv->n_bundle = blocks.n, cv->bundle_base = blocks.base, cv->bundle_more = blocks.more;
@@ -163,12 +185,22 @@ static double conv_wino_cycles(const sn_conv *cv, int64_t n, bool weights_stay)
     int64_t in_blocks = conv_ceil_div(s->ic, cv->limits.block);
     conv_cut px = {cv->row_tiles, cv->tile_base, cv->tile_more};
     conv_cut blocks = {cv->n_bundle, cv->bundle_base, cv->bundle_more};
-    double products = SN_WINO_PRODUCTS * (double)s->ic * conv_grid_cycles(px, blocks);
+    bool square = cv->wino_h > 1 && cv->wino_w > 1;
+    double n_product = (double)sn_conv_wino_products(cv),
+           products = n_product * (double)s->ic * conv_grid_cycles(px, blocks);
     /* Measured: a tile of a block takes so many cycles to transform in, and out. */
-    double transforms = (double)n * (130.0 * (double)in_blocks + 110.0 * (double)cv->out_blocks);
-    double weights = 4.0 * SN_WINO_PRODUCTS * (double)s->ic * (double)(cv->out_blocks * cv->limits.block);
-    double bytes_per_cycle = weights_stay ? 32 : 9; /* from the second level, or from memory */
+    double in = square ? 130 : 20, out = square ? 110 : 20;
+    double transforms = (double)n * (in * (double)in_blocks + out * (double)cv->out_blocks);
+    double weights = 4.0 * n_product * (double)s->ic * (double)(cv->out_blocks * cv->limits.block);
+    /* From the second level, or from memory. Those of a line are twice what a direct sum has to bring as well. */
+    double bytes_per_cycle = weights_stay ? 32 : square ? 9 : 18;
     return fmax(products, weights / bytes_per_cycle) + transforms;
+}
+
+/* Three taps along one axis or both. */
+static bool conv_wino_taps(int64_t kh, int64_t kw)
+{
+    return (kh == 3 || kh == 1) && (kw == 3 || kw == 1) && kh * kw > 1;
 }
 
 /* Tries the convolution as a Winograd product; on false *cv is as before. */
@@ -176,14 +208,17 @@ static bool conv_try_winograd(sn_conv *cv, double direct_cycles)
 {
     sn_conv w = *cv;
     sn_conv_spec *s = &w.s;
-    if (w.limits.winograd == SN_CONV_WINO_NEVER || s->kh != 3 || s->kw != 3 || s->stride_h != 1 || s->stride_w != 1 ||
-        s->dilation_h != 1 || s->dilation_w != 1 || s->group != 1 || s->plain_in || s->step_h != 1 || s->step_w != 1)
+    if (w.limits.winograd == SN_CONV_WINO_NEVER || !conv_wino_taps(s->kh, s->kw) || s->stride_h != 1 ||
+        s->stride_w != 1 || s->dilation_h != 1 || s->dilation_w != 1 || s->group != 1 || s->plain_in ||
+        s->step_h != 1 || s->step_w != 1)
         return false;
     int64_t b = w.limits.block, in_blocks = conv_ceil_div(s->ic, b);
     w.winograd = true;
-    w.wino_rows = conv_ceil_div(s->oh, SN_WINO_OUT), w.wino_cols = conv_ceil_div(s->ow, SN_WINO_OUT);
+    w.wino_h = s->kh == 3 ? SN_WINO_OUT : 1, w.wino_w = s->kw == 3 ? SN_WINO_OUT : 1;
+    w.wino_rows = conv_ceil_div(s->oh, w.wino_h), w.wino_cols = conv_ceil_div(s->ow, w.wino_w);
     w.n_tile = s->n * w.wino_rows * w.wino_cols;
-    double per_tile = 4.0 * SN_WINO_PRODUCTS * (double)((in_blocks + w.out_blocks) * b);
+    double n_product = (double)sn_conv_wino_products(&w),
+           per_tile = 4.0 * n_product * (double)((in_blocks + w.out_blocks) * b);
     int64_t most = w.limits.px_max[1] ? w.limits.px_max[1] : w.limits.px_max[0];
     int64_t chunk = (int64_t)fmax(CONV_WINO_BYTES / per_tile, (double)most);
     chunk = chunk > most ? chunk / most * most : chunk;
@@ -192,7 +227,7 @@ static bool conv_try_winograd(sn_conv *cv, double direct_cycles)
     conv_choose_tile(&w);
     s->ow = cv->s.ow;
     double chunks = (double)w.n_tile / (double)w.band_tiles;
-    double weights = 4.0 * SN_WINO_PRODUCTS * (double)s->ic * (double)(w.out_blocks * b);
+    double weights = 4.0 * n_product * (double)s->ic * (double)(w.out_blocks * b);
     double cycles = chunks * conv_wino_cycles(&w, w.band_tiles, chunks > 1 && weights < 2e6);
     if (cycles > 0.8 * direct_cycles && w.limits.winograd == SN_CONV_WINO_FAST)
         return false;
@@ -217,6 +252,7 @@ void sn_conv_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_con
         cv->n_tile = s->n * cv->out_blocks * s->oh;
         return;
     }
+    cv->half = conv_has_half(cv);
     if (s->ow > 0)
         conv_choose_tile(cv);
     cv->n_tile = s->ow > 0 ? s->n * s->oh * cv->row_tiles : 0;
@@ -294,7 +330,7 @@ sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts)
 
 size_t sn_conv_weights_size(const sn_conv *cv)
 {
-    int64_t taps = cv->winograd ? SN_WINO_PRODUCTS : cv->s.kh * cv->s.kw;
+    int64_t taps = cv->winograd ? sn_conv_wino_products(cv) : cv->s.kh * cv->s.kw;
     return (size_t)(cv->out_blocks * cv->limits.block * cv->bundle_k * taps);
 }
 
@@ -347,11 +383,32 @@ static void conv_pack_bundle(const sn_conv *cv, const sn_conv_weights *from, int
     }
 }
 
+/* The bundle that ends with a half block. */
+static void conv_pack_half(const sn_conv *cv, const sn_conv_weights *from, int64_t bundle, float *dst)
+{
+    float lane[64];
+    int64_t b = cv->limits.block, block = sn_conv_bundle_begin(cv, bundle), first = block * b;
+    int64_t whole = (cv->out_blocks - 1) * b, rest = cv->s.oc - whole;
+    dst += sn_conv_bundle_weights(cv, block);
+    for (int64_t c = 0; c < cv->s.ic; c += 2) {
+        for (int64_t i = 0; i < 2; i++, dst += whole - first)
+            conv_pack_channel(cv, from, first, whole - first, c + i, dst, 0);
+        for (int64_t i = 0; i < 2; i++) {
+            conv_pack_channel(cv, from, whole, rest, c + i, lane, 0);
+            for (int64_t k = 0; k < rest; k++)
+                dst[2 * k + i] = lane[k];
+        }
+        dst += b;
+    }
+}
+
 void sn_conv_pack_weights(const sn_conv *cv, const sn_conv_weights *from, float *dst)
 {
     int64_t b = cv->limits.block;
-    for (int64_t i = 0; !cv->depthwise && i < cv->n_bundle; i++)
+    for (int64_t i = 0; !cv->depthwise && i < cv->n_bundle - cv->half; i++)
         conv_pack_bundle(cv, from, i, dst);
+    if (cv->half)
+        conv_pack_half(cv, from, cv->n_bundle - 1, dst);
     for (int64_t o = 0; cv->depthwise && o < cv->s.oc; o += b)
         conv_pack_channel(cv, from, o, cv->s.oc - o < b ? cv->s.oc - o : b, 0, dst + o * cv->s.kh * cv->s.kw, b);
 }
@@ -364,5 +421,6 @@ void sn_conv_pack_bias(const sn_conv *cv, const void *bias, float *dst)
 
 double sn_conv_winograd_flops(const sn_conv *cv)
 {
-    return cv->winograd ? 2.0 * SN_WINO_PRODUCTS * (double)cv->n_tile * (double)cv->s.ic * (double)cv->s.oc : 0;
+    double products = (double)sn_conv_wino_products(cv) * (double)cv->n_tile;
+    return cv->winograd ? 2 * products * (double)cv->s.ic * (double)cv->s.oc : 0;
 }

@@ -19,7 +19,7 @@ static const sn_conv_names conv_names_ref = {"sn_conv_dense_ref",      "sn_conv_
     }
 
 /* The reference has no registers to fill; its limits make plans of several bundles and tiles, like the others'. */
-static const sn_conv_limits conv_limits_ref = {.block = 8, .px_max = {8, 6, 4, 0}, .px_depthwise = 8};
+static const sn_conv_limits conv_limits_ref = {.block = 8, .px_max = {8, 6, 4, 0}, .px_depthwise = 8, .halves = true};
 #if defined(__x86_64__)
 CONV_NAMES(avx2)
 CONV_NAMES(avx512)
@@ -28,7 +28,7 @@ static const sn_conv_limits conv_limits_avx2 = {
     .block = 8, .px_max = {10, 6, 4, 0}, .px_depthwise = 12, .winograd = SN_CONV_WINO_FAST};
 /* 32 registers of 16 */
 static const sn_conv_limits conv_limits_avx512 = {
-    .block = 16, .px_max = {14, 14, 9, 6}, .px_depthwise = 14, .winograd = SN_CONV_WINO_FAST};
+    .block = 16, .px_max = {14, 14, 9, 6}, .px_depthwise = 14, .halves = true, .winograd = SN_CONV_WINO_FAST};
 #elif defined(__aarch64__)
 CONV_NAMES(neon)
 /* 32 registers of 4, taken in pairs: as 16 of 8 */

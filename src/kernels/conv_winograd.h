@@ -4,9 +4,15 @@
  *
  * G g G' is made when weights are packed. For each of the 36 positions the sum is a matrix product over channels.
  *
+ * Kernels of three taps in a row or a column take F(4, 3): 6 products for 4 outputs, instead of 12.
+ *
+ *     Y = A' [ sum over channels of (G g) o (B' d) ]                 d: 6 inputs, g: 3 weights, Y: 4 outputs
+ *
  * Numerics: |err| <= (C + 24) u |A'| [ sum |G| |g| |G'| o |B'| |d| |B| ] |A| for C input channels, the roundings of
  * all transforms and of the bias included: about ten times the error of a direct sum. docs/design/0009-winograd.md
  * derives it.
+ * F(4, 3) has each transform once: |err| <= (C + 16) u |A'| [ sum |G| |g| o |B'| |d| ], two to three times the error of
+ * a direct sum.
  *
  * Source: Lavin and Gray 2016, sec. 4; interpolation points 0, 1, -1, 2, -2, infinity.
  */

@@ -47,17 +47,27 @@ typedef struct sn_gemm_tile {
  * activation adds its own ulps. */
 typedef void sn_gemm_tile_fn(const sn_gemm_tile *t);
 
-/* Only in tables whose operands are bf16 (kernels/gemm_bf16.h): n floats in a row to ceil(n / 2) pairs, and a panel. */
-typedef struct sn_gemm_panel sn_gemm_panel;
+/* k rows of up to nr columns of b: element (i, j) at b + i * stride_k + j * stride_n, at any byte alignment. */
+typedef struct sn_gemm_panel {
+    int64_t k;
+    int32_t n, nr;
+    const void *b;
+    int64_t stride_k, stride_n;
+    float alpha;
+} sn_gemm_panel;
+
+/* alpha times a panel, in the table's format. */
+typedef void sn_gemm_pack_fn(const sn_gemm_panel *p, void *out);
+
+/* Only in tables whose operands are bf16 (kernels/gemm_bf16.h): n floats in a row to ceil(n / 2) pairs. */
 typedef void sn_gemm_pair_fn(const float *x, int64_t n, uint32_t *out);
-typedef void sn_gemm_pack_fn(const sn_gemm_panel *p, uint32_t *out);
 
 typedef struct sn_gemm_table {
     int32_t mr, nr;
     sn_gemm_tile_fn *tile;
     const char *tile_name;
-    sn_gemm_pair_fn *pair; /* NULL: f32 */
     sn_gemm_pack_fn *pack;
+    sn_gemm_pair_fn *pair; /* NULL: f32 */
 } sn_gemm_table;
 
 /* Rows of a panel for k rows of b. */
@@ -104,7 +114,7 @@ void sn_gemm_f32_run(const sn_gemm_table *t, const sn_gemm *g, int64_t m0, int64
 /* What `part` of `n_parts` computes: runs of panels, or of rows when there are few panels. */
 void sn_gemm_f32_part(const sn_gemm_table *t, const sn_gemm *g, uint32_t part, uint32_t n_parts, void *scratch);
 
-#define KERNEL(family, entry, level, symbol, numerics) sn_gemm_tile_fn symbol;
+#define KERNEL(family, entry, level, symbol, numerics) sn_gemm_##entry##_fn symbol;
 #include "kernels/gemm.inc"
 #undef KERNEL
 

@@ -14,15 +14,6 @@
 
 #include "kernels/gemm.h"
 
-/* k rows of up to nr columns of b: element (i, j) at b + i * stride_k + j * stride_n, at any byte alignment. */
-struct sn_gemm_panel {
-    int64_t k;
-    int32_t n, nr;
-    const void *b;
-    int64_t stride_k, stride_n;
-    float alpha;
-};
-
 /* Level's kernels. There are two levels of them: AVX512BF16, and the reference for all below. */
 void sn_gemm_bf16_table_init(sn_gemm_table *t, sn_cpu_level level);
 

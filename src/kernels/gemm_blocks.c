@@ -53,28 +53,6 @@ int64_t sn_gemm_f32_packed_size(const sn_gemm_table *t, int64_t k, int64_t n)
     return (n + t->nr - 1) / t->nr * t->nr * sn_gemm_steps(t, k);
 }
 
-/* One panel: rows of nr elements from up to nr columns of b. */
-static void gemm_pack_panel(const sn_gemm_table *t, const sn_gemm_panel *p, float *out)
-{
-    if (t->pack) {
-        t->pack(p, (uint32_t *)(void *)out);
-        return;
-    }
-    for (int64_t i = 0; i < p->k; i++, out += p->nr) {
-        const char *row = (const char *)p->b + i * p->stride_k * (int64_t)sizeof(float);
-        if (p->stride_n == 1)
-            memcpy(out, row, (size_t)p->n * sizeof(float));
-        else
-            for (int32_t j = 0; j < p->n; j++)
-                memcpy(&out[j], row + j * p->stride_n * (int64_t)sizeof(float), sizeof(float));
-        for (int32_t j = p->n; j < p->nr; j++)
-            out[j] = 0;
-        if (!(p->alpha == 1.0f))
-            for (int32_t j = 0; j < p->n; j++)
-                out[j] *= p->alpha;
-    }
-}
-
 void sn_gemm_f32_pack_b(const sn_gemm_table *t, int64_t k, int64_t n, const void *b, int64_t stride_k, int64_t stride_n,
                         float alpha, float *out)
 {
@@ -82,7 +60,7 @@ void sn_gemm_f32_pack_b(const sn_gemm_table *t, int64_t k, int64_t n, const void
     for (int64_t j = 0; j < n; j += t->nr, out += sn_gemm_steps(t, k) * t->nr) {
         p.n = (int32_t)(n - j < t->nr ? n - j : t->nr);
         p.b = (const char *)b + j * stride_n * (int64_t)sizeof(float);
-        gemm_pack_panel(t, &p, out);
+        t->pack(&p, out);
     }
 }
 
@@ -165,7 +143,7 @@ static void gemm_run_block(const sn_gemm_table *table, const sn_gemm *g, const g
         } else if (pack || t.n < table->nr) {
             sn_gemm_panel p = {row1 - row0, t.n, table->nr, NULL, g->b_row, g->b_col, g->alpha};
             p.b = g->b + row0 * g->b_row + j * g->b_col;
-            gemm_pack_panel(table, &p, x->b_scratch);
+            table->pack(&p, x->b_scratch);
             t.b = x->b_scratch;
         } else {
             t.b = g->b + x->k0 * g->b_row + j;

@@ -17,6 +17,7 @@ static const sn_kernel_info all_kernels[] = {
 #include "kernels/qgemm.inc"
 #include "kernels/qlinear.inc"
 #include "kernels/qpoint.inc"
+#include "kernels/rdft.inc"
 #include "kernels/reduce.inc"
 #include "kernels/resize.inc"
 #include "kernels/roofline.inc"

@@ -43,10 +43,14 @@ typedef struct sn_qgemm_tile {
     const sn_requant *rq;
     int64_t row, col; /* of the first element, for the arrays of rq */
     void *y;
-    const uint8_t *residual; /* like y */
-    int64_t ldy;             /* in elements */
+    const void *residual; /* like y */
+    int64_t ldy;          /* in elements */
+    const char *ahead;    /* what will be read next, ahead_step bytes for each group of k, to be fetched into L2 by the
+                             way; or NULL. Without effect on the result. */
+    int64_t ahead_step;
 } sn_qgemm_tile;
 
+/* `tile` ends F32 before its activation; `after`, of a tile that was just written, does that and what follows. */
 typedef void sn_qgemm_tile_fn(const sn_qgemm_tile *t);
 
 /* n values into the level's format. No overlap. */
@@ -54,9 +58,9 @@ typedef void sn_qgemm_stage_fn(void *dst, const uint8_t *src, int64_t n);
 
 typedef struct sn_qgemm_table {
     sn_qgemm_limits limits;
-    sn_qgemm_tile_fn *tile;
+    sn_qgemm_tile_fn *tile, *after;
     sn_qgemm_stage_fn *stage;
-    const char *tile_name;
+    const char *tile_name, *after_name;
 } sn_qgemm_table;
 
 void sn_qgemm_table_init(sn_qgemm_table *t, sn_cpu_level level);
@@ -71,8 +75,8 @@ typedef struct sn_qgemm {
     const void *b;      /* packed */
     sn_requant rq;      /* row: see sn_qgemm_part */
     void *y;
-    const uint8_t *residual;
-    int64_t ldy; /* in elements */
+    const void *residual; /* like y */
+    int64_t ldy;          /* in elements */
 } sn_qgemm;
 
 /* Bytes of b packed. */
@@ -99,7 +103,7 @@ size_t sn_qgemm_scratch_bytes(const sn_qgemm_table *t, const sn_qgemm *g);
  * made here, in scratch. */
 void sn_qgemm_part(const sn_qgemm_table *t, const sn_qgemm *g, uint32_t part, uint32_t n_parts, void *scratch);
 
-/* requant of a row of sums: n columns from `col` on. */
+/* requant of a row of sums: n columns from `col` on; of F32 without act and residual. */
 void sn_requant_row_ref(const sn_requant *rq, const int32_t *sum, int64_t row, int64_t col, int64_t n,
                         const uint8_t *residual, void *y);
 

@@ -7,6 +7,9 @@
  * cache. */
 enum { QGEMM_BAND_BYTES = 192 << 10 };
 
+/* Groups of k from which on a panel is long enough to be waited for. */
+enum { QGEMM_AHEAD_STEPS = 64 };
+
 static int64_t qgemm_groups(const sn_qgemm_limits *l, int64_t k)
 {
     return (k + l->group - 1) / l->group;
@@ -125,6 +128,8 @@ size_t sn_qgemm_scratch_bytes(const sn_qgemm_table *t, const sn_qgemm *g)
     return ((size_t)(c.band * t->limits.mr) * sizeof(int32_t) + 63) & ~(size_t)63;
 }
 
+/* The panel that follows comes from memory meanwhile, a share of it with every tile: where weights are used once a run,
+ * the first tile of a panel would otherwise wait for each line. */
 static void qgemm_band(const sn_qgemm_table *t, const sn_qgemm *g, const qgemm_cut *c, int64_t t0, int64_t t1,
                        int64_t n0, int64_t n1, int32_t *sums)
 {
@@ -134,6 +139,9 @@ static void qgemm_band(const sn_qgemm_table *t, const sn_qgemm *g, const qgemm_c
     sn_qgemm_tile tile = {
         .lda_bytes = g->px_step_bytes, .tap = g->tap, .n_tap = g->n_tap, .k = qgemm_groups(l, g->k), .rq = &rq};
     tile.ldy = g->ldy;
+    const int64_t steps = g->n_tap * tile.k, line = (int64_t)l->nr * l->group * l->bytes;
+    const int64_t share = (line + t1 - t0 - 1) / (t1 - t0); /* of each group of the next panel, with each tile */
+    const bool after = rq.kind == SN_REQUANT_F32 && (rq.act.kind != SN_ACT_NONE || rq.has_residual);
     if (rq.b_zero)
         qgemm_band_sums(t, g, c, t0, t1, sums);
     rq.row = sums;
@@ -141,16 +149,25 @@ static void qgemm_band(const sn_qgemm_table *t, const sn_qgemm *g, const qgemm_c
         tile.b = (const char *)g->b + (size_t)panel * panel_bytes;
         tile.col = panel * l->nr;
         tile.n = (int32_t)(g->n - tile.col < l->nr ? g->n - tile.col : l->nr);
+        const char *ahead = panel + 1 < n1 && steps >= QGEMM_AHEAD_STEPS ? (const char *)tile.b + panel_bytes : NULL;
+        tile.ahead = NULL;
         for (int64_t i = t0; i < t1; i++) {
             int64_t r = i / c->row_tiles, from, to;
             qgemm_tile_range(g, c, i % c->row_tiles, &from, &to);
             int64_t y = (r * g->pixels + from) * g->ldy + tile.col;
+            if (ahead) {
+                int64_t fetched = (i - t0) * share;
+                tile.ahead = fetched < line ? ahead + fetched * steps : NULL;
+                tile.ahead_step = line - fetched < share ? line - fetched : share;
+            }
             tile.a = (const char *)g->a + r * g->row_step_bytes + from * g->px_step_bytes;
             tile.m = (int32_t)(to - from);
             tile.row = (i - t0) * l->mr;
             tile.y = (char *)g->y + (size_t)y * y_bytes;
-            tile.residual = rq.has_residual ? g->residual + y : NULL;
+            tile.residual = rq.has_residual ? (const char *)g->residual + (size_t)y * y_bytes : NULL;
             t->tile(&tile);
+            if (after)
+                t->after(&tile);
         }
     }
 }

@@ -32,11 +32,11 @@ typedef void sn_qpoint_mul_fn(uint8_t *y, const uint8_t *a, const uint8_t *b, co
 typedef void sn_qpoint_scale_fn(uint8_t *y, const uint8_t *a, const float *factor, const sn_quantized_product *p,
                                 int64_t n);
 
-/* y[i] = max(y[i], x[i]) */
-typedef void sn_qpoint_max_fn(uint8_t *y, const uint8_t *x, int64_t n);
+/* y[r * n + i] = max(y[r * n + i], x[r * step + i]) for r < rows, i < n */
+typedef void sn_qpoint_max_fn(uint8_t *y, const uint8_t *x, int64_t step, int64_t rows, int64_t n);
 
-/* sum[i] += x[i] */
-typedef void sn_qpoint_sum_fn(int32_t *sum, const uint8_t *x, int64_t n);
+/* sum[i] += x[i] + x[step + i] + ... + x[(rows - 1) * step + i] for i < n; rows < 2^24 */
+typedef void sn_qpoint_sum_fn(int32_t *sum, const uint8_t *x, int64_t step, int64_t rows, int64_t n);
 
 /* y[i] = clamp(round(f32(sum[i] - bias) * scale) + zero, 0, 255) */
 typedef void sn_qpoint_mean_fn(uint8_t *y, const int32_t *sum, int32_t bias, float scale, int32_t zero, int64_t n);

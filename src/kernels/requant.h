@@ -4,15 +4,17 @@
  *     U8   q = clamp(round(f32(s) * scale[n]) + zero, lo, hi)           half to even, as ONNX QuantizeLinear
  *          q = table[q]                                                 where there is a table
  *          q = sn_quantized_add(q, residual)                            where there is a residual
- *     F32  f32(s) * scale[n] + shift[n]
+ *     F32  act(f32(s) * scale[n] + shift[n]) + residual                  the activation and the residual may be absent
  *     I32  s
  *
  * Numerics: class exact. Every operation above is one IEEE operation in f32, in the order written, or an integer one,
- * so all levels give the bits of the reference. Scales are finite and not negative, so no NaN arises.
+ * so all levels give the bits of the reference; activations have their own bounds (activation.h). Scales are finite and
+ * not negative, so no NaN arises.
  */
 #ifndef SN_KERNELS_REQUANT_H
 #define SN_KERNELS_REQUANT_H
 
+#include "kernels/activation.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,8 +40,9 @@ typedef struct sn_requant {
     const int32_t *b_zero; /* per column; NULL: none */
     int32_t zero, lo, hi;  /* U8; 0 <= lo <= hi <= 255, 0 <= zero <= 255 */
     const uint8_t *table;  /* U8; SN_REQUANT_TABLE entries, or NULL */
-    bool has_residual;     /* U8 */
-    sn_quantized_sum sum;  /* of the result (a) and the residual (b) */
+    bool has_residual;     /* U8, F32: of the result's type */
+    sn_quantized_sum sum;  /* U8: of the result (a) and the residual (b) */
+    sn_act act;            /* F32; zeros: none */
 } sn_requant;
 
 /* round(v) + zero within [lo, hi]. */

@@ -4,7 +4,8 @@
     (sn_softmax_table)                                                                                                 \
     {                                                                                                                  \
         sn_softmax_f32_row_##suffix, sn_softmax_f32_log_row_##suffix, sn_softmax_f32_inner_##suffix,                   \
-            sn_softmax_f32_log_inner_##suffix, #suffix                                                                 \
+            sn_softmax_f32_log_inner_##suffix, sn_softmax_f32_exp_rows_##suffix, sn_softmax_f32_scale_rows_##suffix,   \
+            #suffix                                                                                                    \
     }
 
 void sn_softmax_table_init(sn_softmax_table *t, sn_cpu_level level)

@@ -7,12 +7,13 @@
  * in elements; columns of q lie side by side mask    optional input 3, [b, h, m, keys], each of the first three its dim
  * or 1, leading ones absent or not merged  0: y is [b, h, m, depth of v]; 1: [b, m, h, depth of v]
  *
- * Keys (times scale) and values of a head are packed once; then a block of rows at a time has its scores, their softmax
- * and the product with the values in cache. Scores are never written to memory as a whole. The order of sums is that of
- * the products and of softmax by themselves (kernels/gemm.h, softmax.h), with scale multiplied into the keys.
+ * Keys (times scale) and values of a head are packed once; then a block of rows at a time has its scores, their
+ * exponentials, the product of these with the values, and the division by their sum, in cache. Scores are never written
+ * to memory as a whole. The order of sums is that of the products and of softmax by themselves (kernels/gemm.h,
+ * softmax.h), with scale multiplied into the keys. With precision bf16 both products are in it (kernels/gemm_bf16.h).
  */
 #include "base/checked.h"
-#include "kernels/gemm.h"
+#include "kernels/gemm_bf16.h"
 #include "kernels/softmax.h"
 #include "ops/op.h"
 #include "ops/parts.h"
@@ -33,7 +34,7 @@ typedef struct attention_param {
     int64_t mask_batch, mask_head, mask_row; /* 0 where the mask broadcasts */
     float scale;
     int64_t block, ld; /* rows at a time at most; distance between rows of scores */
-    size_t k_floats, v_floats, score_floats, thread_scratch_bytes;
+    size_t k_floats, v_floats, score_floats, inv_floats, thread_scratch_bytes;
 } attention_param;
 
 /* ---- plan time ----------------------------------------------------------------------------------- */
@@ -135,6 +136,25 @@ static bool attention_packed(const attention_param *p, int64_t k, int64_t n, siz
     return true;
 }
 
+/* What a product needs at most: of a whole block, or of the few rows that are left of one, whose blocking is another.
+ */
+static size_t attention_gemm_bytes(const attention_param *p)
+{
+    size_t most = 0;
+    for (int i = 0; i < 4; i++) {
+        const bool few = i & 1, sum = i & 2;
+        const sn_gemm g = {.m = few && p->block > SN_GEMM_ROWS_STREAM ? SN_GEMM_ROWS_STREAM : p->block,
+                           .n = sum ? p->width : p->keys,
+                           .k = sum ? p->keys : p->depth,
+                           .a_row = sum ? p->ld : p->q.row,
+                           .a_col = 1,
+                           .b_packed = (const float *)p};
+        const size_t bytes = sn_gemm_f32_scratch_bytes(&p->gemm, &g);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 /* Block sizes and the scratch of a thread. false: too large. */
 static bool attention_size(attention_param *p)
 {
@@ -148,14 +168,14 @@ static bool attention_size(attention_param *p)
     p->block = ATTENTION_SCORES / p->ld / mr * mr;
     p->block = p->block < mr ? mr : p->block > ATTENTION_TILES * mr ? ATTENTION_TILES * mr : p->block;
     p->block = p->block < p->rows ? p->block : p->rows;
-    const sn_gemm g = {
-        .m = p->block, .n = p->keys, .k = p->depth, .a_row = p->q.row, .a_col = 1, .b_packed = (const float *)p};
-    gemm_bytes = sn_gemm_f32_scratch_bytes(&p->gemm, &g);
+    gemm_bytes = attention_gemm_bytes(p);
     if (!sn_mul_size((size_t)p->block, (size_t)p->ld, &scores))
         return false;
     p->score_floats = (scores + 15) & ~(size_t)15;
+    p->inv_floats = ((size_t)p->block + 15) & ~(size_t)15;
     if (!sn_add_size(p->k_floats, p->v_floats, &total) || !sn_add_size(total, p->score_floats, &total) ||
-        !sn_mul_size(total, sizeof(float), &total) || !sn_add_size(total, gemm_bytes, &total))
+        !sn_add_size(total, p->inv_floats, &total) || !sn_mul_size(total, sizeof(float), &total) ||
+        !sn_add_size(total, gemm_bytes, &total))
         return false;
     return sn_align_size(total, SN_ALIGN, &p->thread_scratch_bytes);
 }
@@ -172,6 +192,7 @@ typedef struct attention_call {
 /* What a thread works in. */
 typedef struct attention_room {
     float *k, *v, *scores; /* packed keys and values of a head; scores of a block of rows */
+    float *inv;            /* one a row of the block */
     void *gemm;
 } attention_room;
 
@@ -197,8 +218,7 @@ static void attention_block(const attention_param *p, const attention_room *room
                            .accumulate = rows_differ,
                            .bias_col = rows_differ ? NULL : mask};
     sn_gemm_f32_run(&p->gemm, &score, 0, m, 0, p->keys, room->gemm);
-    for (int64_t i = 0; i < m; i++)
-        p->softmax.row(room->scores + i * p->ld, p->keys, room->scores + i * p->ld);
+    p->softmax.exp_rows(room->scores, p->ld, m, p->keys, room->inv);
     const sn_gemm sum = {.m = m,
                          .n = p->width,
                          .k = p->keys,
@@ -209,6 +229,7 @@ static void attention_block(const attention_param *p, const attention_room *room
                          .c = y + from * ldy,
                          .ldc = ldy};
     sn_gemm_f32_run(&p->gemm, &sum, 0, m, 0, p->width, room->gemm);
+    p->softmax.scale_rows(sum.c, ldy, m, p->width, room->inv);
 }
 
 /* Rows [from, to) of head `head` of all heads of all batches. */
@@ -235,8 +256,10 @@ static void attention_part(void *arg, uint32_t part, uint32_t n_parts)
     const attention_call *x = arg;
     const attention_param *p = x->p;
     float *scratch = (float *)(x->scratch + part * p->thread_scratch_bytes);
-    const attention_room room = {scratch, scratch + p->k_floats, scratch + p->k_floats + p->v_floats,
-                                 scratch + p->k_floats + p->v_floats + p->score_floats};
+    attention_room room = {.k = scratch, .v = scratch + p->k_floats};
+    room.scores = room.v + p->v_floats;
+    room.inv = room.scores + p->score_floats;
+    room.gemm = room.inv + p->inv_floats;
     const int64_t heads = p->batch * p->heads;
     int64_t i, end;
     /* Whole heads where that leaves no thread with much more than another; else rows, packing the head in between
@@ -271,7 +294,7 @@ static setsuna_status attention_bind(sn_op_ctx *c, sn_step *s)
     if (!p)
         return SETSUNA_ENOMEM;
     SN_TRY(attention_plan(c, p, &y));
-    sn_gemm_table_init(&p->gemm, c->cpu);
+    (c->precision == SN_PRECISION_BF16 ? sn_gemm_bf16_table_init : sn_gemm_table_init)(&p->gemm, c->cpu);
     sn_softmax_table_init(&p->softmax, c->cpu);
     double heads = (double)p->batch * (double)p->heads, m = (double)p->rows, n = (double)p->keys;
     double d = (double)p->depth, e = (double)p->width;

@@ -9,6 +9,7 @@ const sn_op sn_ops_control[] = {
     {"", "Scan", 9, 0, 1, 255, 1, 255, SN_OP_CONTROL,
      "body:g num_scan_inputs:i scan_input_axes:I scan_input_directions:I scan_output_axes:I scan_output_directions:I",
      NULL, NULL},
+    {"setsuna", "ForEach", 1, 0, 1, 255, 1, 255, SN_OP_CONTROL, "body:g together:i", NULL, NULL},
     {.name = NULL},
 };
 

@@ -10,8 +10,8 @@
  *        blocked R may be of either type then
  *
  * W, S and B are constants: they are packed when the plan is made. activation and its act_alpha, act_beta are those of
- * kernels/activation.h. A plain X is read in place; a plain Y or R takes another pass over it, so plans keep images
- * blocked where they can (passes/layout.c).
+ * kernels/activation.h; leaky_relu_max is max(leaky_relu, act_beta). A plain X is read in place; a plain Y or R takes
+ * another pass over it, so plans keep images blocked where they can (passes/layout.c).
  */
 #include "base/checked.h"
 #include "base/hash.h"
@@ -62,26 +62,27 @@ setsuna_status sn_conv_blocked_act(sn_op_ctx *c, sn_conv_spec *s)
     static const struct {
         const char *name;
         sn_conv_act act;
-        bool fixed; /* alpha and beta are these, not the attributes */
+        bool alpha_is, beta_is; /* this, not the attribute */
         float alpha, beta;
     } acts[] = {
-        {"none", SN_CONV_CLAMP, true, -INFINITY, INFINITY},
-        {"relu", SN_CONV_CLAMP, true, 0, INFINITY},
-        {"clip", SN_CONV_CLAMP, false, 0, 0},
-        {"leaky_relu", SN_CONV_LEAKY, false, 0, 0},
-        {"hard_swish", SN_CONV_HARDSWISH, true, 1.0f / 6, 0.5f},
-        {"hard_sigmoid", SN_CONV_HARDSIGMOID, false, 0, 0},
-        {"sigmoid", SN_CONV_SIGMOID, true, 0, 0},
-        {"silu", SN_CONV_SWISH, false, 0, 0},
-        {"tanh", SN_CONV_TANH, true, 0, 0},
+        {"none", SN_CONV_CLAMP, true, true, -INFINITY, INFINITY},
+        {"relu", SN_CONV_CLAMP, true, true, 0, INFINITY},
+        {"clip", SN_CONV_CLAMP, false, false, 0, 0},
+        {"leaky_relu", SN_CONV_LEAKY, false, true, 0, -INFINITY},
+        {"leaky_relu_max", SN_CONV_LEAKY, false, false, 0, 0},
+        {"hard_swish", SN_CONV_HARDSWISH, true, true, 1.0f / 6, 0.5f},
+        {"hard_sigmoid", SN_CONV_HARDSIGMOID, false, false, 0, 0},
+        {"sigmoid", SN_CONV_SIGMOID, true, true, 0, 0},
+        {"silu", SN_CONV_SWISH, false, true, 0, 0},
+        {"tanh", SN_CONV_TANH, true, true, 0, 0},
     };
     s->scale = sn_node_float(c->node, "act_scale", 1);
     s->shift = sn_node_float(c->node, "act_shift", 0);
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
         if (strcmp(act, acts[i].name) == 0) {
             s->act = acts[i].act;
-            s->alpha = acts[i].fixed ? acts[i].alpha : sn_node_float(c->node, "act_alpha", 0);
-            s->beta = acts[i].fixed ? acts[i].beta : sn_node_float(c->node, "act_beta", 0);
+            s->alpha = acts[i].alpha_is ? acts[i].alpha : sn_node_float(c->node, "act_alpha", 0);
+            s->beta = acts[i].beta_is ? acts[i].beta : sn_node_float(c->node, "act_beta", 0);
             return SETSUNA_OK;
         }
     return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'activation' is '%.32s'", act);
@@ -258,7 +259,8 @@ static setsuna_status conv_blocked_pack_all(sn_op_ctx *c, conv_blocked_param *p)
     int64_t taps = s->kh * s->kw;
     conv_blocked_pack from = {cv, &p->table, p->bf16 != NULL, c->in[CONV_BLOCKED_W].shape.dim[1]};
     uint64_t key = sn_hash_u64(sn_hash_str(0, p->bf16 ? "conv_pairs" : "conv_bundles"), w->uid);
-    const int64_t layout[] = {cv->winograd, s->ic, s->oc, taps, s->group, cv->x_lanes, cv->limits.block, cv->n_bundle};
+    const int64_t layout[] = {cv->winograd,     s->ic,        s->oc,   taps, s->group, cv->x_lanes,
+                              cv->limits.block, cv->n_bundle, cv->half};
     key = sn_hash_u64(key, f ? f->uid : 0);
     for (size_t i = 0; i < sizeof layout / sizeof layout[0]; i++)
         key = sn_hash_u64(key, (uint64_t)layout[i]);

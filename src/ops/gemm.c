@@ -9,6 +9,7 @@
 #include "graph/tensor.h"
 #include "kernels/gemm_bf16.h"
 #include "kernels/gemm_plain.h"
+#include "ops/act_attr.h"
 #include "ops/op.h"
 #include "ops/parts.h"
 #include <string.h>
@@ -146,24 +147,6 @@ static setsuna_status gemm_plan_matmul(sn_op_ctx *c, gemm_param *p, setsuna_shap
     return SETSUNA_OK;
 }
 
-/* An attribute `activation` with act_alpha and act_beta. */
-static setsuna_status gemm_plan_act(sn_op_ctx *c, sn_act *out)
-{
-    static const char *const names[] = {
-#define GEMM_ACT_NAME(name, text) text,
-        SN_ACT_LIST(GEMM_ACT_NAME)
-#undef GEMM_ACT_NAME
-    };
-    const char *text = sn_node_string(c->node, "activation", "none");
-    for (unsigned i = 0; i < SN_ACT_KINDS; i++)
-        if (strcmp(text, names[i]) == 0) {
-            *out =
-                (sn_act){(sn_act_kind)i, sn_node_float(c->node, "act_alpha", 0), sn_node_float(c->node, "act_beta", 0)};
-            return SETSUNA_OK;
-        }
-    return sn_op_fail(c, SETSUNA_EMODEL, "attribute 'activation' is '%.32s'", text);
-}
-
 static setsuna_status gemm_plan(sn_op_ctx *c, gemm_param *p, setsuna_shape *y)
 {
     if (strcmp(c->node->op, "MatMul") == 0)
@@ -176,7 +159,7 @@ static setsuna_status gemm_plan(sn_op_ctx *c, gemm_param *p, setsuna_shape *y)
     if (sn_op_has(c, 2) && (c->in[2].shape.rank != 1 || c->in[2].shape.dim[0] != p->g.n))
         return sn_op_fail(c, SETSUNA_ESHAPE, "the bias must have the shape [%lld]", (long long)p->g.n);
     p->c_kind = sn_op_has(c, 2) ? GEMM_C_BIAS_COL : GEMM_C_NONE;
-    return gemm_plan_act(c, &p->g.act);
+    return sn_op_activation(c, &p->g.act);
 }
 
 static setsuna_status gemm_infer(sn_op_ctx *c)

@@ -204,6 +204,8 @@ typedef struct move_item {
 
 struct sn_move_list {
     uint32_t n;
+    bool scattered; /* not all items are single runs of bytes */
+    sn_step_copy *copy;
     move_item item[];
 };
 
@@ -213,14 +215,24 @@ typedef struct move_job {
     const sn_run *run;
 } move_job;
 
+/* One contiguous piece of the input becomes one of the output. */
+static bool move_is_one_run(const sn_move *m)
+{
+    return m->kind == SN_MOVE_RUNS && m->v.rank == 1;
+}
+
 static void move_list_part(void *arg, uint32_t part, uint32_t n_parts)
 {
     const move_job *job = arg;
     for (uint32_t k = 0; k < job->list->n; k++) {
-        const move_item *it = &job->list->item[k];
-        if (it->move.kind != SN_MOVE_NOTHING)
-            sn_move_run(&it->move, sn_out(job->step, job->run, it->out), sn_in(job->step, job->run, it->in), part,
-                        n_parts);
+        const sn_move *m = &job->list->item[k].move;
+        if (m->kind == SN_MOVE_NOTHING)
+            continue;
+        char *dst = sn_out(job->step, job->run, job->list->item[k].out);
+        const char *src = sn_in(job->step, job->run, job->list->item[k].in);
+        int64_t unit = (int64_t)m->unit_bytes;
+        if (!move_is_one_run(m) || dst + m->v.dst_at * unit != src + m->v.src_at * unit)
+            sn_move_run(m, dst, src, part, n_parts);
     }
 }
 
@@ -235,6 +247,9 @@ setsuna_status sn_move_bind_begin(sn_op_ctx *c, sn_step *s, uint32_t n_max, sn_m
 {
     sn_move_list *list = sn_op_param(c, sizeof *list + n_max * sizeof list->item[0]);
     if (!list)
+        return SETSUNA_ENOMEM;
+    s->copy = list->copy = sn_op_param(c, n_max * sizeof *list->copy);
+    if (!list->copy)
         return SETSUNA_ENOMEM;
     s->run = move_list_run;
     s->param = list;
@@ -255,6 +270,24 @@ static const char *move_kernel(const sn_move *m)
     return "move";
 }
 
+/* A step is described by its runs for as long as each of its items is one. */
+static void move_describe(sn_step *s, sn_move_list *list, const move_item *it)
+{
+    const sn_move *m = &it->move;
+    if (m->kind == SN_MOVE_NOTHING)
+        return;
+    if (!move_is_one_run(m))
+        list->scattered = true;
+    else if (!list->scattered)
+        list->copy[s->n_copy++] =
+            (sn_step_copy){it->in, it->out, (size_t)m->v.src_at * m->unit_bytes, (size_t)m->v.dst_at * m->unit_bytes,
+                           (size_t)m->v.n[0] * m->unit_bytes};
+    if (list->scattered) {
+        s->copy = NULL;
+        s->n_copy = 0;
+    }
+}
+
 void sn_move_bind_add(sn_op_ctx *c, sn_step *s, sn_move_list *list, uint32_t in, uint32_t out, const sn_move_view *v)
 {
     size_t size = setsuna_dtype_size(c->out[out].dtype);
@@ -266,6 +299,7 @@ void sn_move_bind_add(sn_op_ctx *c, sn_step *s, sn_move_list *list, uint32_t in,
     sn_move_init(&it->move, v, size, &t);
     if (it->move.kind != SN_MOVE_NOTHING)
         s->kernel = move_kernel(&it->move);
+    move_describe(s, list, it);
     s->bytes += 2.0 * (double)size * (double)sn_move_view_numel(v);
     s->n_parts = sn_parts_for(c, 0, s->bytes);
 }

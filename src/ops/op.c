@@ -1,4 +1,5 @@
 #include "ops/op.h"
+#include "base/hash.h"
 #include "ops/pack_store.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,6 +32,18 @@ const sn_op *sn_op_find(const char *domain, const char *name, int32_t opset)
                 strcmp(op->name, name) == 0 && strcmp(op->domain, domain) == 0 && (!best || op->since > best->since))
                 best = op;
     return best;
+}
+
+const sn_op *sn_op_recall(sn_op_memo *memo, const char *domain, const char *name, int32_t opset)
+{
+    if (!memo)
+        return sn_op_find(domain, name, opset);
+    uint64_t at = sn_hash_u64(sn_hash_str(0, name), (uint64_t)opset) >> 32 & (SN_OP_MEMO_SLOTS - 1);
+    const sn_op *op = memo->op[at];
+    if (op && memo->opset[at] == opset && strcmp(op->name, name) == 0 && strcmp(op->domain, domain) == 0)
+        return op;
+    memo->opset[at] = opset;
+    return memo->op[at] = sn_op_find(domain, name, opset);
 }
 
 static int op_compare(const void *a, const void *b)
@@ -110,9 +123,9 @@ static setsuna_status op_check_attrs(const sn_node *n, const sn_op *op, setsuna_
     return SETSUNA_OK;
 }
 
-setsuna_status sn_op_check(const sn_node *n, const sn_op **op_out, setsuna_error *err)
+setsuna_status sn_op_check(const sn_node *n, sn_op_memo *memo, const sn_op **op_out, setsuna_error *err)
 {
-    const sn_op *op = sn_op_find(n->domain, n->op, n->opset);
+    const sn_op *op = sn_op_recall(memo, n->domain, n->op, n->opset);
     if (!op)
         return op_refuse(n, err, SETSUNA_EUNSUPPORTED, "the operator is not supported at this opset");
     uint32_t max_in = op->max_in == 255 ? SN_OP_IN_MAX : op->max_in;

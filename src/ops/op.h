@@ -67,6 +67,12 @@ struct sn_op_ctx {
 
 typedef setsuna_status sn_step_fn(const sn_step *s, sn_run *r);
 
+/* A run of bytes that a step copies, from input `in` to output `out`, both counted from the operand's first byte. */
+typedef struct sn_step_copy {
+    uint32_t in, out;
+    size_t from, to, n_bytes;
+} sn_step_copy;
+
 /* One planned node. Immutable after planning, shared by sessions. */
 struct sn_step {
     sn_step_fn *run;
@@ -79,6 +85,11 @@ struct sn_step {
     const char *kernel;   /* "sn_conv_f32_nchw16c_avx512": for inspect and profile; never NULL after bind */
     const char *name;     /* the node's name, and op */
     const char *op;
+    /* Not NULL: the n_copy runs are all that the step does, they do not overlap in an output, and one whose source is
+     * its destination is left alone. The planner may give operands such places, and drop a step with nothing left to
+     * do. */
+    const sn_step_copy *copy;
+    uint32_t n_copy;
     double flops; /* arithmetic by the operator's definition, for inspect and the roofline; 0 none, or unknown */
     double work;  /* arithmetic that the kernel's algorithm needs, where that is less (Winograd); 0: flops */
     double bytes; /* compulsory memory traffic; left 0 by bind, it becomes that of reading all inputs and writing all
@@ -112,12 +123,24 @@ struct sn_op {
 /* The operator for a node: the entry of the highest `since` <= node->opset whose `until` allows it. NULL: none. */
 const sn_op *sn_op_find(const char *domain, const char *name, int32_t opset);
 
+/* What sn_op_find answered lately: a model has few operators and many nodes. All zero at first; the strings that were
+ * asked for need not stay. */
+enum { SN_OP_MEMO_SLOTS = 64 };
+
+typedef struct sn_op_memo {
+    const sn_op *op[SN_OP_MEMO_SLOTS];
+    int32_t opset[SN_OP_MEMO_SLOTS];
+} sn_op_memo;
+
+/* As sn_op_find. memo: NULL, or used by one thread at a time. */
+const sn_op *sn_op_recall(sn_op_memo *memo, const char *domain, const char *name, int32_t opset);
+
 /* Calls fn for every registered operator, sorted by domain, name, since. */
 void sn_op_each(void (*fn)(const sn_op *op, void *arg), void *arg);
 
-/* Is there an operator, are the counts right, are all attributes permitted and of the right kind?
+/* Is there an operator, are the counts right, are all attributes permitted and of the right kind? memo: NULL is fine.
  * Returns OK, EUNSUPPORTED or EMODEL with a text that names node, operator and opset. */
-setsuna_status sn_op_check(const sn_node *n, const sn_op **op_out, setsuna_error *err);
+setsuna_status sn_op_check(const sn_node *n, sn_op_memo *memo, const sn_op **op_out, setsuna_error *err);
 
 /* ---- helpers for infer and bind (ops/op.c) --------------------------------------------------------- */
 

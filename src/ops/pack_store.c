@@ -6,8 +6,8 @@
 #include <string.h>
 
 enum {
-    /* Entries are cut from slabs that double from the first size to the last: large enough for huge pages, and not
-     * much larger than what a small model needs. What is not used of a slab is not touched. */
+    /* Entries are cut from slabs: the first is as large as the weights are expected to be, the next ones double. What
+     * is not used of a slab is not touched. */
     PACK_SLAB_FIRST_BYTES = 256 << 10,
     PACK_SLAB_LAST_BYTES = 32 << 20
 };
@@ -29,7 +29,7 @@ struct sn_pack_store {
     pack_entry *entry;
     size_t n_entry, cap_entry;
     pack_slab *slab;
-    size_t n_slab, cap_slab;
+    size_t n_slab, cap_slab, first_slab;
     char *buffer; /* sn_pages_alloc: sources on their way from the file */
     size_t buffer_size;
     size_t total, n_saved; /* bytes held; entries that a file has too: the first ones */
@@ -37,12 +37,15 @@ struct sn_pack_store {
     size_t map_size;
 };
 
-sn_pack_store *sn_pack_store_create(const sn_allocator *a)
+sn_pack_store *sn_pack_store_create(const sn_allocator *a, size_t expected_bytes)
 {
     sn_pack_store *s = sn_alloc_zero(a, sizeof *s);
     if (!s)
         return NULL;
     s->allocator = a;
+    s->first_slab = expected_bytes < PACK_SLAB_FIRST_BYTES  ? PACK_SLAB_FIRST_BYTES
+                    : expected_bytes > PACK_SLAB_LAST_BYTES ? PACK_SLAB_LAST_BYTES
+                                                            : expected_bytes;
     if (pthread_mutex_init(&s->lock, NULL) != 0) {
         sn_free(a, s);
         return NULL;
@@ -64,7 +67,7 @@ void sn_pack_store_destroy(sn_pack_store *s)
     for (size_t i = 0; i < s->n_slab; i++)
         sn_pages_free(s->slab[i].data, s->slab[i].size);
     pack_drop_buffer(s);
-    sn_pages_free(s->map, s->map_size);
+    sn_pages_unmap(s->map, s->map_size);
     sn_free(s->allocator, s->slab);
     sn_free(s->allocator, s->entry);
     pthread_mutex_destroy(&s->lock);
@@ -79,7 +82,7 @@ static void *pack_alloc(sn_pack_store *s, size_t size_bytes)
         return NULL;
     pack_slab *last = s->n_slab ? &s->slab[s->n_slab - 1] : NULL;
     if (!last || last->size - last->used < size) {
-        size_t want = last ? last->size * 2 : PACK_SLAB_FIRST_BYTES;
+        size_t want = last ? last->size * 2 : s->first_slab;
         want = want > PACK_SLAB_LAST_BYTES ? PACK_SLAB_LAST_BYTES : want;
         want = want < size ? size : want;
         if (!sn_grow(s->allocator, &s->slab, &s->cap_slab, s->n_slab + 1, sizeof *s->slab))

@@ -13,8 +13,8 @@
 
 typedef struct sn_pack_store sn_pack_store;
 
-/* NULL: out of memory. */
-sn_pack_store *sn_pack_store_create(const sn_allocator *a);
+/* expected_bytes: about what it will hold, such as the size of the model's files. NULL: out of memory. */
+sn_pack_store *sn_pack_store_create(const sn_allocator *a, size_t expected_bytes);
 void sn_pack_store_destroy(sn_pack_store *s);
 
 /* Writes a packed form to dst, which is SN_ALIGN-aligned and zeroed. source[i]: the bytes of the i-th source constant,

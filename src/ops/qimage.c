@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "kernels/qlinear.h"
 #include "kernels/qpoint.h"
+#include "kernels/transpose.h"
 #include "ops/op.h"
 #include "ops/parts.h"
 #include <math.h>
@@ -16,8 +17,11 @@
 /* Bytes that are turned at once: they stay in the first-level cache. */
 enum { QIMAGE_CHUNK_BYTES = 16 << 10, QIMAGE_CHUNK_LEAST = 64 };
 
+enum { QIMAGE_TILE = 16 }; /* channels from which on images are turned by transposing tiles */
+
 typedef struct qimage_param {
     sn_qpoint_table table;
+    sn_transpose_fn *transpose;
     sn_qlinear_fn *quantize;
     int64_t n, c, px;
     int64_t chunk; /* pixels that are turned at once */
@@ -47,6 +51,15 @@ static void qimage_range(const qimage_param *p, uint32_t part, uint32_t n_parts,
     sn_pool_range(p->n * ((p->px + p->chunk - 1) / p->chunk), 1, part, n_parts, begin, end);
 }
 
+/* n pixels of planes `pitch` apart, channels last. */
+static void qimage_turn(const qimage_param *p, uint8_t *y, const uint8_t *planes, int64_t pitch, int64_t n)
+{
+    if (p->c < QIMAGE_TILE)
+        p->table.gather(y, planes, pitch, p->c, n);
+    else
+        p->transpose(y, p->c, planes, pitch, p->c, n);
+}
+
 static void quantize_part(void *arg, uint32_t part, uint32_t n_parts)
 {
     const qimage_call *q = arg;
@@ -58,7 +71,7 @@ static void quantize_part(void *arg, uint32_t part, uint32_t n_parts)
         for (int64_t c = 0; c < p->c; c++)
             p->quantize(planes + c * p->chunk, (const float *)q->x + (image * p->c + c) * p->px + from, &p->scale,
                         &p->zero, 0, n);
-        p->table.gather((uint8_t *)q->y + (image * p->px + from) * p->c, planes, p->chunk, p->c, n);
+        qimage_turn(p, (uint8_t *)q->y + (image * p->px + from) * p->c, planes, p->chunk, n);
     }
 }
 
@@ -70,7 +83,7 @@ static void to_last_part(void *arg, uint32_t part, uint32_t n_parts)
     for (qimage_range(p, part, n_parts, &i, &end); i < end; i++) {
         qimage_chunk(p, i, &image, &from, &n);
         uint8_t *y = (uint8_t *)q->y + (image * p->px + from) * p->c;
-        p->table.gather(y, (const uint8_t *)q->x + image * p->c * p->px + from, p->px, p->c, n);
+        qimage_turn(p, y, (const uint8_t *)q->x + image * p->c * p->px + from, p->px, n);
         for (int64_t k = 0; p->flip && k < n * p->c; k++)
             y[k] ^= p->flip;
     }
@@ -85,9 +98,10 @@ static void from_last_part(void *arg, uint32_t part, uint32_t n_parts)
         qimage_chunk(p, i, &image, &from, &n);
         const uint8_t *x = (const uint8_t *)q->x + (image * p->px + from) * p->c;
         uint8_t *y = (uint8_t *)q->y + image * p->c * p->px + from;
-        for (int64_t c = 0; c < p->c; c++)
+        p->transpose(y, p->px, x, p->c, n, p->c);
+        for (int64_t c = 0; p->flip && c < p->c; c++)
             for (int64_t k = 0; k < n; k++)
-                y[c * p->px + k] = x[k * p->c + c] ^ p->flip;
+                y[c * p->px + k] ^= p->flip;
     }
 }
 
@@ -184,7 +198,10 @@ static setsuna_status qimage_bind(sn_op_ctx *c, sn_step *s)
         return SETSUNA_ENOMEM;
     if (!sn_shape_numel(x, &numel) || (kind->to_last && x->dim[1] > INT32_MAX))
         return sn_op_fail(c, SETSUNA_ELIMIT, "the image is too large");
+    sn_transpose_table transpose;
     sn_qpoint_table_init(&p->table, c->cpu);
+    sn_transpose_table_init(&transpose, c->cpu);
+    p->transpose = transpose.x1;
     sn_qlinear_kernel quantize = sn_qlinear_find(c->cpu, SETSUNA_F32, SETSUNA_U8);
     p->quantize = quantize.fn;
     p->n = x->dim[0];

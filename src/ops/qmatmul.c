@@ -2,20 +2,23 @@
  *
  *     P = (A - AZ) (W - BZ)                 exact, modulo 2^32
  *     Y = P                                 i32, without AS
- *     Y = f32(P) * (AS * S) + B             f32, each operation rounded
+ *     Y = act(f32(P) * (AS * S) + B) + R    f32, each operation rounded; act: attributes activation, act_alpha,
+ * act_beta
  *
  *     A  u8 or i8 [..., K];  W  u8 or i8 constant [K, N];  AZ  like A, one element, or absent;  BZ  like W, constant
- * [1] or [N], or absent;  AS  f32, one element;  S  f32 constant [1] or [N];  B  f32 constant [N] or absent
+ * [1] or [N], or absent;  AS  f32, one element;  S  f32 constant [1] or [N];  B  f32 constant [N] or absent;
+ *     R  f32 [..., N] or absent
  */
 #include "base/checked.h"
 #include "base/hash.h"
 #include "graph/tensor.h"
 #include "kernels/qgemm.h"
+#include "ops/act_attr.h"
 #include "ops/op.h"
 #include "ops/parts.h"
 #include <string.h>
 
-enum { QM_A, QM_W, QM_AZ, QM_BZ, QM_AS, QM_S, QM_B };
+enum { QM_A, QM_W, QM_AZ, QM_BZ, QM_AS, QM_S, QM_B, QM_R };
 
 static const int64_t qmatmul_elements_max = (int64_t)1 << 40;
 
@@ -104,6 +107,7 @@ static setsuna_status qmatmul_run(const sn_step *s, sn_run *r)
     q.g.a = p->staged ? (const void *)q.stage : p->is_signed ? q.flipped : q.a;
     q.g.b = p->packed;
     q.g.y = sn_out(s, r, 0);
+    q.g.residual = sn_in(s, r, QM_R);
     q.g.rq.bias = bias;
     q.g.rq.scale = scale;
     q.g.rq.shift = shift ? padded : NULL;
@@ -139,6 +143,7 @@ static setsuna_status qmatmul_infer(sn_op_ctx *c)
 {
     const setsuna_shape *a = &c->in[QM_A].shape, *w = &c->in[QM_W].shape;
     int64_t m, size;
+    sn_act act;
     SN_TRY(sn_op_want(c, QM_A, "u8 i8"));
     SN_TRY(sn_op_want(c, QM_W, "u8 i8"));
     if (!c->in[QM_W].cst || a->rank < 1 || w->rank != 2 || w->dim[0] != a->dim[a->rank - 1] || w->dim[0] < 1 ||
@@ -159,6 +164,12 @@ static setsuna_status qmatmul_infer(sn_op_ctx *c)
         return sn_op_fail(c, SETSUNA_ELIMIT, "a matrix is too large");
     setsuna_shape y = *a;
     y.dim[y.rank - 1] = w->dim[1];
+    SN_TRY(sn_op_activation(c, &act));
+    SN_TRY(sn_op_want(c, QM_R, "f32"));
+    if ((sn_op_has(c, QM_R) || act.kind != SN_ACT_NONE) && !sn_op_has(c, QM_AS))
+        return sn_op_fail(c, SETSUNA_EMODEL, "integers have no activation and no residual");
+    if (sn_op_has(c, QM_R) && !sn_shape_equal(&c->in[QM_R].shape, &y))
+        return sn_op_fail(c, SETSUNA_ESHAPE, "the residual is not like the output");
     sn_op_out(c, 0, sn_op_has(c, QM_AS) ? SETSUNA_F32 : SETSUNA_I32, &y);
     return SETSUNA_OK;
 }
@@ -241,6 +252,8 @@ static setsuna_status qmatmul_bind(sn_op_ctx *c, sn_step *s)
                       .tap = &qmatmul_tap,
                       .rq = {.kind = sn_op_has(c, QM_AS) ? SN_REQUANT_F32 : SN_REQUANT_I32},
                       .ldy = p->n};
+    SN_TRY(sn_op_activation(c, &p->g.rq.act));
+    p->g.rq.has_residual = sn_op_has(c, QM_R);
     p->g.rq.b_zero = p->has_zero ? &present : NULL; /* replaced by each run */
     p->flip_bytes = p->is_signed ? qmatmul_align((size_t)numel) : 0;
     p->stage_bytes = p->staged ? qmatmul_align((size_t)(p->m * row)) : 0;
@@ -249,7 +262,7 @@ static setsuna_status qmatmul_bind(sn_op_ctx *c, sn_step *s)
     s->param = p;
     s->kernel = p->table.tile_name;
     s->flops = 2 * (double)numel * (double)p->n;
-    s->bytes = (double)numel + (double)p->m * (double)p->n * 4 + (double)p->k * (double)p->n;
+    s->bytes = (double)numel + (double)p->m * (double)p->n * (sn_op_has(c, QM_R) ? 8 : 4) + (double)p->k * (double)p->n;
     s->n_parts = sn_parts_for(c, s->flops / 4, s->bytes);
     size_t fixed = 3 * p->columns + p->flip_bytes + p->stage_bytes;
     if (!sn_mul_size(p->part_bytes, s->n_parts, &s->scratch_bytes) ||
@@ -259,6 +272,6 @@ static setsuna_status qmatmul_bind(sn_op_ctx *c, sn_step *s)
 }
 
 const sn_op sn_ops_qmatmul[] = {
-    {"setsuna", "QMatMul", 1, 0, 2, 7, 1, 1, 0, "", qmatmul_infer, qmatmul_bind},
+    {"setsuna", "QMatMul", 1, 0, 2, 8, 1, 1, 0, "activation:s act_alpha:f act_beta:f", qmatmul_infer, qmatmul_bind},
     {.name = NULL},
 };

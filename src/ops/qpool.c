@@ -19,6 +19,7 @@ typedef struct qpool_param {
     sn_pool_geometry g; /* D is 1 */
     int64_t n, c;
     bool max;
+    bool shared; /* each part adds its share of the pixels of every plane */
     float scale; /* x_scale / y_scale */
     int32_t x_zero, y_zero;
     size_t part_bytes;
@@ -29,34 +30,54 @@ typedef struct qpool_call {
     const uint8_t *x;
     uint8_t *y;
     char *scratch;
+    uint32_t n_parts; /* shared: that ran */
 } qpool_call;
 
-/* The pixels of a window one after the other; false: there is none. */
-static void qpool_pixel(const qpool_param *p, const uint8_t *image, int64_t oy, int64_t ox, uint8_t *y, int32_t *sum)
+/* Outputs [*from, *to) whose tap k lies in the image. */
+static void qpool_inside(const sn_pool_geometry *g, int64_t k, int64_t *from, int64_t *to)
+{
+    int64_t stride = g->stride[2], at = k * g->dilation[2] - g->pad_lo[2]; /* column of output 0 */
+    *from = at < 0 ? (-at + stride - 1) / stride : 0;
+    *to = at < g->in[2] ? (g->in[2] - 1 - at) / stride + 1 : 0;
+    *to = *to < g->out[2] ? *to : g->out[2];
+}
+
+/* A row of maxima: tap after tap, each over all outputs that have it. */
+static void qpool_max_row(const qpool_param *p, const uint8_t *image, int64_t oy, uint8_t *y)
 {
     const sn_pool_geometry *g = &p->g;
-    int64_t y0, y1, x0, x1, first = 1;
+    int64_t y0, y1, from, to;
+    sn_pool_taps(g, 1, oy, &y0, &y1);
+    memset(y, 0, (size_t)(g->out[2] * p->c));
+    for (int64_t ky = y0; ky < y1; ky++) {
+        const uint8_t *row = image + (oy * g->stride[1] + ky * g->dilation[1] - g->pad_lo[1]) * g->in[2] * p->c;
+        for (int64_t kx = 0; kx < g->kernel[2]; kx++) {
+            qpool_inside(g, kx, &from, &to);
+            if (from >= to)
+                continue;
+            const uint8_t *x = row + (from * g->stride[2] + kx * g->dilation[2] - g->pad_lo[2]) * p->c;
+            p->table.max(y + from * p->c, x, g->stride[2] * p->c, to - from, p->c);
+        }
+    }
+}
+
+static void qpool_mean_pixel(const qpool_param *p, const uint8_t *image, int64_t oy, int64_t ox, uint8_t *y,
+                             int32_t *sum)
+{
+    const sn_pool_geometry *g = &p->g;
+    int64_t y0, y1, x0, x1;
     sn_pool_taps(g, 1, oy, &y0, &y1);
     sn_pool_taps(g, 2, ox, &x0, &x1);
-    if (p->max)
-        memset(y, 0, (size_t)p->c);
-    else
-        memset(sum, 0, (size_t)p->c * sizeof *sum);
-    for (int64_t ky = y0; ky < y1; ky++)
-        for (int64_t kx = x0; kx < x1; kx++) {
-            int64_t iy = oy * g->stride[1] + ky * g->dilation[1] - g->pad_lo[1];
-            int64_t ix = ox * g->stride[2] + kx * g->dilation[2] - g->pad_lo[2];
-            const uint8_t *x = image + (iy * g->in[2] + ix) * p->c;
-            if (!p->max)
-                p->table.sum(sum, x, p->c);
-            else if (first)
-                memcpy(y, x, (size_t)p->c);
-            else
-                p->table.max(y, x, p->c);
-            first = 0;
-        }
-    if (p->max)
-        return;
+    memset(sum, 0, (size_t)p->c * sizeof *sum);
+    /* Rows that the window takes whole follow each other. */
+    const bool whole = x1 - x0 == g->in[2] && g->dilation[1] == 1 && g->dilation[2] == 1;
+    const int64_t steps = whole && y0 < y1 ? y0 + 1 : y1, pixels = whole ? (y1 - y0) * g->in[2] : x1 - x0;
+    for (int64_t ky = y0; ky < steps; ky++) {
+        int64_t iy = oy * g->stride[1] + ky * g->dilation[1] - g->pad_lo[1];
+        int64_t ix = ox * g->stride[2] + x0 * g->dilation[2] - g->pad_lo[2];
+        if (x0 < x1)
+            p->table.sum(sum, image + (iy * g->in[2] + ix) * p->c, g->dilation[2] * p->c, pixels, p->c);
+    }
     int64_t count = sn_pool_count(g, 1, oy) * sn_pool_count(g, 2, ox), taps = (y1 - y0) * (x1 - x0);
     float scale = p->scale / (float)(count > 0 ? count : 1);
     p->table.mean(y, sum, (int32_t)taps * p->x_zero, scale, p->y_zero,
@@ -72,16 +93,50 @@ static void qpool_part(void *arg, uint32_t part, uint32_t n_parts)
     sn_pool_range(p->n * g->out[1], 1, part, n_parts, &from, &to);
     for (int64_t i = from; i < to; i++) {
         const uint8_t *image = q->x + i / g->out[1] * g->in[1] * g->in[2] * p->c;
-        for (int64_t x = 0; x < g->out[2]; x++)
-            qpool_pixel(p, image, i % g->out[1], x, q->y + (i * g->out[2] + x) * p->c,
-                        (int32_t *)(q->scratch + part * p->part_bytes));
+        uint8_t *y = q->y + i * g->out[2] * p->c;
+        if (p->max)
+            qpool_max_row(p, image, i % g->out[1], y);
+        for (int64_t x = 0; !p->max && x < g->out[2]; x++)
+            qpool_mean_pixel(p, image, i % g->out[1], x, y + x * p->c, (int32_t *)(q->scratch + part * p->part_bytes));
     }
+}
+
+/* A part's share of the pixels lies where the step before it had its share of the image: mostly with the same core. */
+static void qpool_shared_part(void *arg, uint32_t part, uint32_t n_parts)
+{
+    qpool_call *q = arg;
+    const qpool_param *p = q->p;
+    const int64_t pixels = p->g.in[1] * p->g.in[2];
+    int32_t *sum = (int32_t *)(q->scratch + part * p->part_bytes);
+    int64_t from, to;
+    if (part == 0)
+        q->n_parts = n_parts;
+    sn_pool_range(pixels, 1, part, n_parts, &from, &to);
+    memset(sum, 0, (size_t)(p->n * p->c) * sizeof *sum);
+    for (int64_t i = 0; i < p->n; i++)
+        p->table.sum(sum + i * p->c, q->x + (i * pixels + from) * p->c, p->c, to - from, p->c);
+}
+
+static void qpool_end_shared(const qpool_call *q)
+{
+    const qpool_param *p = q->p;
+    const int64_t count = p->n * p->c;
+    const int32_t pixels = (int32_t)(p->g.in[1] * p->g.in[2]);
+    int32_t *sum = (int32_t *)q->scratch;
+    for (uint32_t part = 1; part < q->n_parts; part++) {
+        const int32_t *more = (const int32_t *)(q->scratch + part * p->part_bytes);
+        for (int64_t i = 0; i < count; i++)
+            sum[i] += more[i];
+    }
+    p->table.mean(q->y, sum, pixels * p->x_zero, p->scale / (float)pixels, p->y_zero, count);
 }
 
 static setsuna_status qpool_run(const sn_step *s, sn_run *r)
 {
-    qpool_call q = {s->param, sn_in(s, r, 0), sn_out(s, r, 0), r->scratch};
-    sn_run_parallel(s, r, qpool_part, &q);
+    qpool_call q = {s->param, sn_in(s, r, 0), sn_out(s, r, 0), r->scratch, 1};
+    sn_run_parallel(s, r, q.p->shared ? qpool_shared_part : qpool_part, &q);
+    if (q.p->shared)
+        qpool_end_shared(&q);
     return SETSUNA_OK;
 }
 
@@ -143,15 +198,19 @@ static setsuna_status qpool_bind(sn_op_ctx *c, sn_step *s)
         return SETSUNA_ENOMEM;
     SN_TRY(qpool_read(c, p, &y));
     sn_qpoint_table_init(&p->table, c->cpu);
-    if (!sn_shape_numel(&y, &numel) || !sn_mul_size((size_t)p->c, sizeof(int32_t), &p->part_bytes))
+    if (!sn_shape_numel(&y, &numel))
         return sn_op_fail(c, SETSUNA_ELIMIT, "the output is too large");
-    p->part_bytes = (p->part_bytes + SN_ALIGN - 1) & ~(size_t)(SN_ALIGN - 1);
     s->param = p;
     s->run = qpool_run;
     s->kernel = p->max ? p->table.max_name : p->table.sum_name;
     s->flops = (double)numel * (double)(p->g.kernel[1] * p->g.kernel[2]);
     s->bytes = (double)numel + (double)p->n * (double)(p->g.in[1] * p->g.in[2]) * (double)p->c;
     s->n_parts = sn_parts_for(c, s->flops, s->bytes);
+    /* Of whole planes, few make less parts than there are threads. */
+    p->shared = strcmp(c->node->op, "QGlobalAveragePool") == 0 && numel > 0 && p->n < (int64_t)s->n_parts;
+    if (!sn_mul_size((size_t)(p->shared ? numel : p->c), sizeof(int32_t), &p->part_bytes) ||
+        !sn_align_size(p->part_bytes, SN_ALIGN, &p->part_bytes))
+        return sn_op_fail(c, SETSUNA_ELIMIT, "it needs too much memory");
     if (!sn_mul_size(p->part_bytes, s->n_parts, &s->scratch_bytes))
         return sn_op_fail(c, SETSUNA_ELIMIT, "it needs too much memory");
     return SETSUNA_OK;

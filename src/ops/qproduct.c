@@ -618,7 +618,7 @@ static setsuna_status qproduct_bind(sn_op_ctx *c, sn_step *s)
     s->flops = 2 * (double)h->n * (double)(h->oh * h->ow) * (double)h->oc * (double)(h->ic / h->group) *
                (double)(h->kh * h->kw);
     s->bytes = (double)h->n * (double)(h->ih * h->iw * h->ic + h->oh * h->ow * h->oc) + (double)p->group_bytes;
-    s->n_parts = sn_parts_for(c, s->flops / 4, s->bytes);
+    s->n_parts = sn_parts_for(c, p->depthwise ? 2 * s->flops : s->flops / 4, s->bytes);
     if (!sn_mul_size(p->part_bytes, s->n_parts, &s->scratch_bytes) ||
         !sn_add_size(s->scratch_bytes, p->stage_bytes, &s->scratch_bytes) ||
         !sn_add_size(s->scratch_bytes, p->run_bytes, &s->scratch_bytes))

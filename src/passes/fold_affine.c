@@ -53,7 +53,7 @@ static setsuna_status fold_vector(fold *f, sn_node *conv, uint32_t i, double abs
 static bool fold_readable(const sn_graph *g, const sn_node *n, uint32_t i)
 {
     const sn_const *c = sn_graph_const(g, sn_node_in(n, i));
-    return !c || c->t.size_bytes <= SN_REWRITE_CONST_MAX_BYTES;
+    return !c || sn_const_is_readable(c);
 }
 
 /* A convolution that still ends in its sum. */

@@ -6,10 +6,10 @@
  *
  *        ⇒   q, k, v[, mask] ─▶ setsuna.Attention (ops/attention.c)
  *
- * Not with precision bf16. f32 with all shapes known; scores of rank 4 and normalised along the last axis, c one
- * constant number, no score with another reader. Reshape, Transpose, Split, Squeeze and Unsqueeze in front of an
- * operand go as far back as they are a matter of strides; what else reads them keeps them. A Transpose to [batch, row,
- * head, column] behind goes too.
+ * f32 with all shapes known; scores of rank 4 and normalised along the last axis, c one constant number, no score with
+ * another reader. Reshape, Transpose, Split, Squeeze, Unsqueeze and Gather of one constant index in front of an operand
+ * go as far back as they are a matter of strides; what else reads them keeps them. A Transpose to [batch, row, head,
+ * column] behind goes too.
  */
 #include "base/checked.h"
 #include "passes/pass.h"
@@ -145,6 +145,31 @@ static bool attention_view_split(const fuse_attention *f, attention_view *v, con
     return false;
 }
 
+/* One index of an axis, which a scalar index takes away. */
+static bool attention_view_gather(const fuse_attention *f, attention_view *v, const sn_node *n)
+{
+    const sn_const *c = sn_graph_const(f->g, sn_node_in(n, 1));
+    int64_t count, at;
+    int32_t axis;
+    if (!c || !sn_const_is_readable(c) || c->t.shape.rank > 1 || !sn_shape_numel(&c->t.shape, &count) || count != 1 ||
+        !sn_axis_normalize(sn_node_int(n, "axis", 0), v->rank, &axis))
+        return false;
+    at = sn_tensor_get_i64(&c->t, 0);
+    at += at < 0 ? v->dim[axis] : 0;
+    if (at < 0 || at >= v->dim[axis])
+        return false;
+    v->offset += at * v->stride[axis];
+    v->dim[axis] = 1;
+    if (c->t.shape.rank == 1)
+        return true;
+    v->rank--;
+    for (int32_t d = axis; d < v->rank; d++) {
+        v->dim[d] = v->dim[d + 1];
+        v->stride[d] = v->stride[d + 1];
+    }
+    return true;
+}
+
 /* What n makes of a view of its first input, as its output y. */
 static bool attention_view_step(const fuse_attention *f, attention_view *v, const sn_node *n, uint32_t y)
 {
@@ -152,12 +177,14 @@ static bool attention_view_step(const fuse_attention *f, attention_view *v, cons
         return attention_view_transpose(v, n);
     if (sn_node_is(n, "", "Split"))
         return attention_view_split(f, v, n, y);
+    if (sn_node_is(n, "", "Gather"))
+        return attention_view_gather(f, v, n);
     return attention_view_reshape(v, &f->g->value[y].shape);
 }
 
 static bool attention_moves_nothing(const fuse_attention *f, const sn_node *n)
 {
-    static const char *const ops[] = {"Reshape", "Transpose", "Split", "Squeeze", "Unsqueeze"};
+    static const char *const ops[] = {"Reshape", "Transpose", "Split", "Squeeze", "Unsqueeze", "Gather"};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         if (sn_node_is(n, "", ops[i]))
             return n->in[0] != SN_NONE && sn_rewrite_is_f32(f->g, n->in[0]) && !sn_graph_const(f->g, n->in[0]);
@@ -321,8 +348,6 @@ static setsuna_status attention_pass(sn_graph *g, const sn_pass_ctx *ctx, bool *
 {
     fuse_attention f = {.g = g, .changed = changed};
     attention_match m;
-    if (ctx->precision != SN_PRECISION_F32)
-        return SETSUNA_OK; /* its products are f32: by themselves they are in bf16 */
     SN_TRY(sn_uses_build(g, ctx->arena, &f.uses));
     for (size_t i = 0; i < g->n_node; i++)
         if (attention_match_at(&f, &g->node[i], &m))

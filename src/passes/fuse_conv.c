@@ -8,13 +8,14 @@
  *     x ─▶ setsuna.Conv(activation) ─▶ Mul(2) ─▶ Add(3) ─▶ y   ⇒   x ─▶ setsuna.Conv(activation, act_scale 2,
  *                                                                                       act_shift 3) ─▶ y
  *
- * Activations: Relu, Clip with constant bounds, LeakyRelu, Sigmoid, Tanh, HardSigmoid, HardSwish, setsuna.Swish.
- * setsuna.ConvTranspose takes all but residuals. r has the shape of y. What is between must have no other reader. Of
- * two convolutions that an Add joins, the later one takes the other's result.
+ * Activations: Relu, Clip with constant bounds, Max with a number, LeakyRelu and the two of them, Sigmoid, Tanh,
+ * HardSigmoid, HardSwish, setsuna.Swish. setsuna.ConvTranspose takes all but residuals. r has the shape of y. What is
+ * between must have no other reader. Of two convolutions that an Add joins, the later one takes the other's result.
  */
 #include "passes/pass.h"
 #include "passes/rewrite.h"
 #include <math.h>
+#include <string.h>
 
 enum { FUSE_CONV_R = 4 };
 
@@ -120,6 +121,31 @@ static setsuna_status fuse_activation(fuse *f, sn_node *n, bool *done)
     return SETSUNA_OK;
 }
 
+/* The greater of a result and a number, which becomes the lower bound of its activation. */
+static setsuna_status fuse_floor(fuse *f, sn_node *n, bool *done)
+{
+    if (!sn_node_is(n, "", "Max") || n->n_in != 2 || n->opset < 8 || n->in[0] == SN_NONE || n->in[1] == SN_NONE)
+        return SETSUNA_OK;
+    bool swap = sn_graph_const(f->g, n->in[0]) != NULL;
+    sn_node *conv = fuse_conv_of(f, n->in[swap]);
+    const sn_const *c = sn_graph_const(f->g, n->in[!swap]);
+    if (!conv || !c || c->t.dtype != SETSUNA_F32 || c->t.size_bytes != sizeof(float) || fuse_is_scaled(conv) ||
+        fuse_is_residual_last(conv) || !sn_rewrite_is_f32(f->g, n->out[0]) || !sn_rewrite_is_f32(f->g, n->in[swap]) ||
+        !sn_shape_equal(&f->g->value[n->in[swap]].shape, &f->g->value[n->out[0]].shape))
+        return SETSUNA_OK;
+    float floor = (float)sn_tensor_get_f64(&c->t, 0);
+    bool none = !sn_node_attr(conv, "activation");
+    if (floor != floor || (!none && strcmp(sn_node_string(conv, "activation", ""), "leaky_relu") != 0))
+        return SETSUNA_OK;
+    if (!sn_node_add_string(f->g, conv, "activation", none ? "clip" : "leaky_relu_max") ||
+        (none && !sn_node_add_float(f->g, conv, "act_alpha", floor)) ||
+        !sn_node_add_float(f->g, conv, "act_beta", none ? INFINITY : floor))
+        return SETSUNA_ENOMEM;
+    fuse_take(f, conv, n);
+    *done = true;
+    return SETSUNA_OK;
+}
+
 /* A number after the activation. Without an activation fold-affine has done it. */
 static setsuna_status fuse_scale(fuse *f, sn_node *n, bool *done)
 {
@@ -176,6 +202,8 @@ static setsuna_status fuse_conv_run(sn_graph *g, const sn_pass_ctx *ctx, bool *c
         bool done = n->dead;
         if (!done)
             SN_TRY(fuse_activation(&f, n, &done));
+        if (!done)
+            SN_TRY(fuse_floor(&f, n, &done));
         if (!done)
             SN_TRY(fuse_scale(&f, n, &done));
         if (!done)

@@ -9,8 +9,6 @@
  */
 #include "passes/pass.h"
 #include "passes/rewrite.h"
-#include <math.h>
-#include <string.h>
 
 typedef struct fuse_gemm {
     sn_graph *g;
@@ -72,55 +70,6 @@ static bool fuse_gemm_is_gemm(const fuse_gemm *f, const sn_node *m, uint32_t *bi
 
 /* ---- what follows -------------------------------------------------------------------------------- */
 
-typedef struct fuse_gemm_act {
-    const char *name;
-    float alpha, beta;
-} fuse_gemm_act;
-
-/* The bounds of a Clip: attributes before opset 11, inputs since. false: not constant. */
-static bool fuse_gemm_clip(const fuse_gemm *f, const sn_node *n, fuse_gemm_act *out)
-{
-    float bound[2] = {sn_node_float(n, "min", -INFINITY), sn_node_float(n, "max", INFINITY)};
-    for (uint32_t i = 1; i < 3; i++) {
-        const sn_const *c = sn_graph_const(f->g, sn_node_in(n, i));
-        if (sn_node_in(n, i) == SN_NONE)
-            continue;
-        if (!c || c->t.size_bytes != sizeof(float))
-            return false;
-        bound[i - 1] = (float)sn_tensor_get_f64(&c->t, 0);
-    }
-    *out = (fuse_gemm_act){"clip", bound[0], bound[1]};
-    return bound[0] <= bound[1];
-}
-
-static bool fuse_gemm_match_act(const fuse_gemm *f, const sn_node *n, fuse_gemm_act *out)
-{
-    static const struct {
-        const char *domain, *op, *name;
-        float alpha, beta; /* defaults of the attributes */
-    } acts[] = {{"", "Relu", "relu", 0, 0},
-                {"", "LeakyRelu", "leaky_relu", 0.01f, 0},
-                {"", "Sigmoid", "sigmoid", 0, 0},
-                {"", "Tanh", "tanh", 0, 0},
-                {"", "HardSigmoid", "hard_sigmoid", 0.2f, 0.5f},
-                {"", "HardSwish", "hard_swish", 0, 0},
-                {"setsuna", "Swish", "silu", 1, 0}};
-    if (sn_node_is(n, "", "Clip"))
-        return fuse_gemm_clip(f, n, out);
-    if (sn_node_is(n, "", "Gelu")) {
-        bool tanh_form = strcmp(sn_node_string(n, "approximate", "none"), "tanh") == 0;
-        *out = (fuse_gemm_act){tanh_form ? "gelu_tanh" : "gelu", 0, 0};
-        return true;
-    }
-    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
-        if (sn_node_is(n, acts[i].domain, acts[i].op)) {
-            *out = (fuse_gemm_act){acts[i].name, sn_node_float(n, "alpha", acts[i].alpha),
-                                   sn_node_float(n, "beta", acts[i].beta)};
-            return true;
-        }
-    return false;
-}
-
 /* The Add of one value a column that alone reads v: the value, and the node in *add. */
 static uint32_t fuse_gemm_match_bias(const fuse_gemm *f, uint32_t v, int64_t n, sn_node **add)
 {
@@ -136,7 +85,7 @@ static uint32_t fuse_gemm_match_bias(const fuse_gemm *f, uint32_t v, int64_t n, 
 
 /* m becomes setsuna.Gemm with this bias (may be SN_NONE) and makes what `last` made; act may be NULL. */
 static setsuna_status fuse_gemm_apply(fuse_gemm *f, sn_node *m, uint32_t bias, sn_node *add, sn_node *act_node,
-                                      const fuse_gemm_act *act)
+                                      const sn_rewrite_act *act)
 {
     sn_graph *g = f->g;
     bool trans_b = sn_node_int(m, "transB", 0) != 0;
@@ -174,7 +123,7 @@ static setsuna_status fuse_gemm_at(fuse_gemm *f, sn_node *m)
 {
     uint32_t bias = SN_NONE;
     sn_node *add = NULL, *act_node = NULL;
-    fuse_gemm_act act = {"none", 0, 0};
+    sn_rewrite_act act = {"none", 0, 0};
     int64_t n;
     if (fuse_gemm_is_matmul(f, m, &n)) {
         bias = fuse_gemm_match_bias(f, m->out[0], n, &add);
@@ -184,7 +133,7 @@ static setsuna_status fuse_gemm_at(fuse_gemm *f, sn_node *m)
         return SETSUNA_OK;
     }
     act_node = fuse_gemm_reader(f, add ? add->out[0] : m->out[0]);
-    if (act_node && !fuse_gemm_match_act(f, act_node, &act))
+    if (act_node && !sn_rewrite_match_act(f->g, act_node, &act))
         act_node = NULL;
     return add || act_node ? fuse_gemm_apply(f, m, bias, add, act_node, &act) : SETSUNA_OK;
 }

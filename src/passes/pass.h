@@ -5,9 +5,10 @@
  * type and shape (the planner infers again after each pass that changed something) and dead nodes (dropped then).
  *
  * Order matters and is the order of passes.inc:
- *   simplify (no-ops away)  ->  keep-f32 (between operators on f16)  ->  recognise (hard-swish, swish, GELU, layer
- *   norm; what is quantised)  ->  fold (affine, batch norm into convolutions)  ->  fuse (activation, residual)  ->
- *   layout (blocked channels)  ->  fuse-gemm, fuse-attention  ->  fuse-eltwise (what is left)  ->  narrow-bf16
+ *   simplify (no-ops away)  ->  outline-batch (item by item where images are large)  ->  keep-f32 (between operators on
+ * f16)  ->  recognise (hard-swish, swish, GELU, layer norm; what is quantised; Fourier transforms)  ->  fold (affine,
+ * batch norm into convolutions)  ->  fuse (activation, residual)  ->  layout (blocked channels)  ->  fuse-dft,
+ * fuse-gemm, fuse-attention  ->  fuse-eltwise (what is left)  ->  narrow-bf16
  */
 #ifndef SN_PASSES_PASS_H
 #define SN_PASSES_PASS_H

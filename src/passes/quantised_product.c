@@ -13,7 +13,7 @@ typedef struct quant_weights {
 
 static bool product_is_small(const sn_const *c)
 {
-    return c->t.size_bytes <= SN_REWRITE_CONST_MAX_BYTES;
+    return sn_const_is_readable(c);
 }
 
 static bool product_scales_fit(const sn_graph *g, uint32_t v, int64_t n)

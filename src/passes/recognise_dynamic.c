@@ -4,9 +4,12 @@
  *
  *     ... ─▶ MatMulInteger ─▶ Cast(f32) ─▶ Mul(as * s) ─▶ y           ⇒   setsuna.QMatMul ─▶ y (f32)
  *     ... ─▶ Mul(as * s) ─▶ Add(b) ─▶ y                               ⇒   with b
+ *     ... ─▶ Gelu, Relu ... ─▶ y                                      ⇒   with the activation
+ *     ... ─▶ Add(r) ─▶ y                                              ⇒   with r, an f32 of y's shape
  *
  * w and wz are constants, az one zero point; as is one number (DynamicQuantizeLinear's scale), s and b are constants,
- * one or one a column, in either order. What is between must have no other reader. The result has the same bits.
+ * one or one a column, in either order. What is between must have no other reader. The result has the same bits;
+ * that of an activation is within its bound (kernels/activation.h).
  *
  *     x, w, xz, wz ─▶ ConvInteger ─▶ ...   ⇒   x ─▶ setsuna.ToChannelsLast ─▶ setsuna.QConv ─▶ channels first ─▶ ...
  *
@@ -16,7 +19,7 @@
 #include "passes/rewrite.h"
 #include <string.h>
 
-enum { QM_A, QM_W, QM_AZ, QM_BZ, QM_AS, QM_S, QM_B, QM_INPUTS, QC_INPUTS = 10 };
+enum { QM_A, QM_W, QM_AZ, QM_BZ, QM_AS, QM_S, QM_B, QM_R, QM_INPUTS, QC_INPUTS = 10 };
 
 typedef struct dynamic {
     sn_graph *g;
@@ -25,9 +28,11 @@ typedef struct dynamic {
 
 /* What of the nodes behind a product becomes part of it; values may be SN_NONE. */
 typedef struct dynamic_end {
-    uint32_t y, as, s, b;
+    uint32_t y, as, s, b, r;
     int64_t n;     /* columns or channels */
     int32_t inner; /* dims of y behind them */
+    bool has_act;
+    sn_rewrite_act act;
 } dynamic_end;
 
 static bool dynamic_has_numel(const sn_graph *g, uint32_t v, int64_t n)
@@ -100,13 +105,15 @@ static bool dynamic_match(const sn_graph *g, const sn_node *n, const char *op, i
         return true;
     return sn_graph_const(g, bz) && g->value[bz].shape.rank <= 1 &&
            (dynamic_has_numel(g, bz, 1) || dynamic_has_numel(g, bz, w->t.shape.dim[axis])) &&
-           sn_graph_const(g, bz)->t.size_bytes <= SN_REWRITE_CONST_MAX_BYTES;
+           sn_const_is_readable(sn_graph_const(g, bz));
 }
 
 static dynamic_end dynamic_find_end(dynamic *d, const sn_node *n, int64_t columns, int32_t inner)
 {
     sn_graph *g = d->g;
-    dynamic_end e = {n->out[0], SN_NONE, SN_NONE, SN_NONE, columns, inner}, with = e;
+    dynamic_end
+        e = {.y = n->out[0], .as = SN_NONE, .s = SN_NONE, .b = SN_NONE, .r = SN_NONE, .n = columns, .inner = inner},
+        with = e;
     sn_node *cast = dynamic_reader(d, e.y), *mul = NULL, *add = NULL;
     if (cast && sn_node_is(cast, "", "Cast") && sn_node_int(cast, "to", 0) == SETSUNA_F32)
         mul = dynamic_reader(d, cast->out[0]);
@@ -126,17 +133,42 @@ static dynamic_end dynamic_find_end(dynamic *d, const sn_node *n, int64_t column
     return e;
 }
 
+/* An activation, then a residual, behind a product in floats. */
+static void dynamic_find_rest(const dynamic *d, dynamic_end *e)
+{
+    sn_node *act = dynamic_reader(d, e->y);
+    if (act && act->n_out == 1 && sn_rewrite_match_act(d->g, act, &e->act)) {
+        e->has_act = true;
+        e->y = act->out[0];
+        act->dead = true;
+    }
+    sn_node *add = dynamic_reader(d, e->y);
+    uint32_t other = add && sn_node_is(add, "", "Add") ? dynamic_other(add, e->y) : SN_NONE;
+    if (other == SN_NONE || other == e->y || !sn_rewrite_is_f32(d->g, other) || sn_graph_const(d->g, other) ||
+        !dynamic_same_shape(d->g, other, e->y))
+        return;
+    e->r = other;
+    e->y = add->out[0];
+    add->dead = true;
+}
+
 static setsuna_status dynamic_take_product(dynamic *d, size_t index)
 {
     sn_graph *g = d->g;
     sn_node *n = &g->node[index];
-    const dynamic_end e = dynamic_find_end(d, n, g->value[n->in[1]].shape.dim[1], 0);
-    const uint32_t in[QM_INPUTS] = {n->in[0], n->in[1], sn_node_in(n, 2), sn_node_in(n, 3), e.as, e.s, e.b};
+    dynamic_end e = dynamic_find_end(d, n, g->value[n->in[1]].shape.dim[1], 0);
+    if (e.as != SN_NONE)
+        dynamic_find_rest(d, &e);
+    const uint32_t in[QM_INPUTS] = {n->in[0], n->in[1], sn_node_in(n, 2), sn_node_in(n, 3), e.as, e.s, e.b, e.r};
     for (uint32_t i = 2; i < QM_INPUTS; i++)
         if (!sn_node_set_in(g, n, i, in[i]))
             return SETSUNA_ENOMEM;
     n->out[0] = e.y;
     sn_node_become(n, "QMatMul");
+    if (e.has_act &&
+        (!sn_node_add_string(g, n, "activation", e.act.name) || !sn_node_add_float(g, n, "act_alpha", e.act.alpha) ||
+         !sn_node_add_float(g, n, "act_beta", e.act.beta)))
+        return SETSUNA_ENOMEM;
     return SETSUNA_OK;
 }
 

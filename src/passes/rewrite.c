@@ -1,5 +1,6 @@
 #include "passes/rewrite.h"
 #include "base/hash.h"
+#include <math.h>
 #include <string.h>
 
 bool sn_rewrite_is_f32(const sn_graph *g, uint32_t v)
@@ -39,8 +40,7 @@ bool sn_match_affine(const sn_graph *g, const sn_node *n, sn_affine *out)
         bool swap = !ops[i].inverse && sn_graph_const(g, n->in[0]);
         sn_affine a = {n->in[swap], ops[i].product, ops[i].inverse, false, sn_graph_const(g, n->in[!swap])};
         if (!a.c || sn_graph_const(g, a.x) || !sn_rewrite_is_f32(g, a.x) || !sn_rewrite_is_f32(g, n->out[0]) ||
-            !sn_shape_equal(&g->value[a.x].shape, &g->value[n->out[0]].shape) ||
-            a.c->t.size_bytes > SN_REWRITE_CONST_MAX_BYTES ||
+            !sn_shape_equal(&g->value[a.x].shape, &g->value[n->out[0]].shape) || !sn_const_is_readable(a.c) ||
             !rewrite_is_channels(&a.c->t.shape, &g->value[a.x].shape, &a.per_channel))
             return false;
         *out = a;
@@ -109,4 +109,48 @@ void sn_node_become(sn_node *n, const char *op)
     n->domain = "setsuna";
     n->op = op;
     n->opset = 1;
+}
+
+/* The bounds of a Clip: attributes before opset 11, inputs since. false: not constant. */
+static bool rewrite_clip(const sn_graph *g, const sn_node *n, sn_rewrite_act *out)
+{
+    float bound[2] = {sn_node_float(n, "min", -INFINITY), sn_node_float(n, "max", INFINITY)};
+    for (uint32_t i = 1; i < 3; i++) {
+        const sn_const *c = sn_graph_const(g, sn_node_in(n, i));
+        if (sn_node_in(n, i) == SN_NONE)
+            continue;
+        if (!c || !sn_const_is_readable(c) || c->t.size_bytes != sizeof(float))
+            return false;
+        bound[i - 1] = (float)sn_tensor_get_f64(&c->t, 0);
+    }
+    *out = (sn_rewrite_act){"clip", bound[0], bound[1]};
+    return bound[0] <= bound[1];
+}
+
+bool sn_rewrite_match_act(const sn_graph *g, const sn_node *n, sn_rewrite_act *out)
+{
+    static const struct {
+        const char *domain, *op, *name;
+        float alpha, beta; /* defaults of the attributes */
+    } acts[] = {{"", "Relu", "relu", 0, 0},
+                {"", "LeakyRelu", "leaky_relu", 0.01f, 0},
+                {"", "Sigmoid", "sigmoid", 0, 0},
+                {"", "Tanh", "tanh", 0, 0},
+                {"", "HardSigmoid", "hard_sigmoid", 0.2f, 0.5f},
+                {"", "HardSwish", "hard_swish", 0, 0},
+                {"setsuna", "Swish", "silu", 1, 0}};
+    if (sn_node_is(n, "", "Clip"))
+        return rewrite_clip(g, n, out);
+    if (sn_node_is(n, "", "Gelu")) {
+        bool tanh_form = strcmp(sn_node_string(n, "approximate", "none"), "tanh") == 0;
+        *out = (sn_rewrite_act){tanh_form ? "gelu_tanh" : "gelu", 0, 0};
+        return true;
+    }
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+        if (sn_node_is(n, acts[i].domain, acts[i].op)) {
+            *out = (sn_rewrite_act){acts[i].name, sn_node_float(n, "alpha", acts[i].alpha),
+                                    sn_node_float(n, "beta", acts[i].beta)};
+            return true;
+        }
+    return false;
 }

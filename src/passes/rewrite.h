@@ -4,9 +4,13 @@
 
 #include "graph/graph.h"
 
-/* Passes read the elements of constants up to this size only: larger ones may have been given back to the system once
- * a plan had packed them (ops/pack_store.h). */
+/* Passes read the elements of constants up to this size only, and of those only that are not in a file still. */
 enum { SN_REWRITE_CONST_MAX_BYTES = 60 << 10 };
+
+static inline bool sn_const_is_readable(const sn_const *c)
+{
+    return !c->file && c->t.size_bytes <= SN_REWRITE_CONST_MAX_BYTES;
+}
 
 /* A node that multiplies or adds a constant which is one number, or one number per channel (axis 1). */
 typedef struct sn_affine {
@@ -22,6 +26,15 @@ bool sn_match_affine(const sn_graph *g, const sn_node *n, sn_affine *out);
 
 /* The factor or summand of a channel, inverse applied. */
 double sn_affine_at(const sn_affine *a, int64_t channel);
+
+/* What fused operators name in their attributes activation, act_alpha and act_beta (kernels/activation.h). */
+typedef struct sn_rewrite_act {
+    const char *name;
+    float alpha, beta;
+} sn_rewrite_act;
+
+/* Relu, LeakyRelu, Clip with constant bounds, Sigmoid, Tanh, HardSigmoid, HardSwish, Gelu, setsuna.Swish. */
+bool sn_rewrite_match_act(const sn_graph *g, const sn_node *n, sn_rewrite_act *out);
 
 /* The value is f32 and its whole shape is known. */
 bool sn_rewrite_is_f32(const sn_graph *g, uint32_t v);

@@ -3,7 +3,8 @@
  *     x ─▶ Identity ─▶ y          x ─▶ (readers of y)
  *     x ─▶ Dropout  ─▶ y    ⇒     x
  *     x ─▶ Cast(to = type of x) ─▶ y
- *     x ─▶ Reshape/Squeeze/Unsqueeze/Flatten/Transpose... that keep shape and order ─▶ y
+ *     x ─▶ Reshape/Squeeze/Unsqueeze/Flatten... that keep shape and order ─▶ y
+ *     x ─▶ Slice that takes everything ─▶ y
  *
  * A node that makes a graph output stays when its input is a graph input or a constant: outputs are values of their
  * own.
@@ -18,6 +19,21 @@ static bool simplify_same_shape(const sn_graph *g, const sn_node *n)
            sn_shape_equal(&x->shape, &y->shape);
 }
 
+/* A Slice with steps of 1 moves nothing when it leaves nothing out. */
+static bool simplify_steps_forward(const sn_graph *g, const sn_node *n)
+{
+    const sn_const *c = sn_graph_const(g, sn_node_in(n, 4));
+    int64_t count;
+    if (sn_node_in(n, 4) == SN_NONE)
+        return true;
+    if (!c || !sn_shape_numel(&c->t.shape, &count) || count > SETSUNA_RANK_MAX)
+        return false;
+    for (int64_t i = 0; i < count; i++)
+        if (sn_tensor_get_i64(&c->t, i) != 1)
+            return false;
+    return true;
+}
+
 static bool simplify_is_noop(const sn_graph *g, const sn_node *n)
 {
     static const char *const reshapes[] = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Cast", "CastLike"};
@@ -30,7 +46,7 @@ static bool simplify_is_noop(const sn_graph *g, const sn_node *n)
     for (size_t i = 0; i < sizeof reshapes / sizeof reshapes[0]; i++)
         if (strcmp(n->op, reshapes[i]) == 0)
             return simplify_same_shape(g, n);
-    return false;
+    return strcmp(n->op, "Slice") == 0 && simplify_same_shape(g, n) && simplify_steps_forward(g, n);
 }
 
 static bool simplify_is_output(const sn_graph *g, uint32_t v)

@@ -26,7 +26,7 @@ static bool split_bn_wanted(const sn_graph *g, const sn_node *n)
     for (uint32_t i = BN_SCALE; i < BN_INPUTS; i++) {
         const sn_const *c = sn_graph_const(g, n->in[i]);
         if (!c || c->t.dtype != SETSUNA_F32 || c->t.shape.rank != 1 || c->t.shape.dim[0] != channels ||
-            c->t.size_bytes > SN_REWRITE_CONST_MAX_BYTES)
+            !sn_const_is_readable(c))
             return false;
     }
     return true;

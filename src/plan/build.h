@@ -25,8 +25,9 @@ typedef struct sn_build {
     sn_arena *scratch;      /* gone when the plan is made */
     sn_pack_store *folding; /* packed constants of nodes that are folded: gone with the build */
     sn_op_ctx *ctx;         /* one, reused for every node */
-    uint8_t *state;         /* sn_node_state of each node of graph, after propagate */
-    uint32_t *need;         /* values that deferred nodes must know to be planned; may repeat. From the allocator */
+    sn_op_memo memo;
+    uint8_t *state; /* sn_node_state of each node of graph, after propagate */
+    uint32_t *need; /* values that deferred nodes must know to be planned; may repeat. From the allocator */
     size_t n_need, cap_need;
     sn_sequence **sequence; /* per value, NULL for tensors; n_sequence entries. From the allocator */
     size_t n_sequence, cap_sequence;
@@ -90,7 +91,8 @@ setsuna_status sn_lower_qoperator(sn_build *b, const sn_node *n, sn_node **made_
 /* Assigns slots and arena offsets. On entry the in and out of each step are value indices of b->graph; on return they
  * are slots. node: the graph's nodes in order; is_alias: those that made no step because their output is their input's
  * bytes; packed: per step, the inputs that its run does not read.
- * Sets slot, n_slot, n_dynamic, arena_bytes, live_bytes, const_bytes and output of the plan. */
+ * Drops steps that only copy what lies in its place already. Sets slot, n_slot, n_dynamic, arena_bytes, live_bytes,
+ * const_bytes and output of the plan. */
 setsuna_status sn_plan_memory(sn_build *b, sn_plan *plan, const sn_node *const *node, const bool *is_alias,
                               size_t n_node, const uint64_t *packed);
 

@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Plans a module keeps; the oldest unused ones beyond go. A stream of ever-changing shapes must not fill the memory. */
-enum { MODULE_PLANS_MAX = 64 };
-
 struct sn_module {
     sn_plan_env *env;
     const sn_graph *graph;
@@ -52,6 +49,11 @@ static sn_module *plan_drop(sn_plan *plan)
     return rest;
 }
 
+static size_t plan_bytes(const sn_plan *plan)
+{
+    return sn_arena_size_bytes(plan->arena);
+}
+
 /* Not recursive: a model decides how many segments follow each other. */
 void sn_module_destroy(sn_module *m)
 {
@@ -59,6 +61,7 @@ void sn_module_destroy(sn_module *m)
         sn_module *todo = m->doomed;
         for (sn_plan *p = m->plans, *next; p; p = next) {
             next = p->next;
+            atomic_fetch_sub(&m->env->plan_bytes, plan_bytes(p));
             sn_module *rest = plan_drop(p);
             if (rest) {
                 rest->doomed = todo;
@@ -196,7 +199,7 @@ static double plan_operand_bytes(const sn_op_ctx *c)
 static setsuna_status plan_bind_node(sn_build *b, const sn_node *n, sn_step *step, uint64_t *packed)
 {
     const sn_op *op;
-    SN_TRY(sn_op_check(n, &op, b->err));
+    SN_TRY(sn_op_check(n, &b->memo, &op, b->err));
     *step = (sn_step){.n_parts = 1,
                       .name = n->name,
                       .op = n->op,
@@ -231,12 +234,13 @@ static setsuna_status plan_bind(sn_build *b, sn_plan *plan)
         return SETSUNA_ENOMEM;
     for (size_t i = 0; i < g->n_node; i++) {
         const sn_node *n = node[i] = &g->node[i];
-        const sn_op *op = sn_op_find(n->domain, n->op, n->opset);
+        const sn_op *op = sn_op_recall(&b->memo, n->domain, n->op, n->opset);
         is_alias[i] = op && (op->flags & SN_OP_ALIAS) && n->in[0] != SN_NONE && b->state[i] == SN_NODE_PLANNED;
         if (is_alias[i])
             continue;
         sn_step *step = &plan->step[plan->n_step];
         SN_TRY(plan_bind_node(b, n, step, &packed[plan->n_step]));
+        plan->has_control |= op && (op->flags & SN_OP_CONTROL);
         plan->n_step++;
         if (step->scratch_bytes > plan->scratch_bytes)
             plan->scratch_bytes = step->scratch_bytes;
@@ -290,7 +294,7 @@ static setsuna_status plan_make(sn_module *m, const setsuna_tensor *inputs, sn_p
     sn_build b = {.env = env, .err = err};
     b.arena = sn_arena_create(env->allocator);
     b.scratch = sn_arena_create(env->allocator);
-    b.folding = sn_pack_store_create(env->allocator);
+    b.folding = sn_pack_store_create(env->allocator, 0);
     b.ctx = sn_alloc_zero(env->allocator, sizeof *b.ctx);
     sn_plan *plan = b.arena ? sn_arena_alloc(b.arena, sizeof *plan) : NULL;
     setsuna_status status = SETSUNA_ENOMEM;
@@ -325,25 +329,40 @@ static sn_plan *module_find(sn_module *m, const setsuna_tensor *inputs)
     for (sn_plan *p = m->plans; p; p = p->next)
         if (sn_plan_matches(p, inputs)) {
             atomic_fetch_add(&p->refs, 1);
+            sn_plan_touch(p);
             return p;
         }
     return NULL;
 }
 
+/* Lets go of the plan that was not used for longest, but not of the first, which was made just now. */
+static void module_evict(sn_module *m)
+{
+    sn_plan **oldest = &m->plans->next;
+    for (sn_plan **at = oldest; *at; at = &(*at)->next)
+        if (atomic_load(&(*at)->used) <= atomic_load(&(*oldest)->used))
+            oldest = at;
+    sn_plan *old = *oldest;
+    *oldest = old->next;
+    m->n_plans--;
+    atomic_fetch_sub(&m->env->plan_bytes, plan_bytes(old));
+    atomic_store(&old->evicted, true);
+    sn_plan_unref(old);
+}
+
+/* A stream of ever-changing shapes must not fill the memory. */
 static void module_keep(sn_module *m, sn_plan *plan)
 {
+    sn_plan_env *env = m->env;
+    size_t limit_bytes = env->plan_limit_bytes ? env->plan_limit_bytes : (size_t)SN_PLAN_LIMIT_MIB_DEFAULT << 20;
     atomic_fetch_add(&plan->refs, 1);
     plan->next = m->plans;
     m->plans = plan;
-    if (++m->n_plans <= MODULE_PLANS_MAX)
-        return;
-    sn_plan **last = &m->plans;
-    while ((*last)->next)
-        last = &(*last)->next;
-    sn_plan *old = *last;
-    *last = NULL;
-    m->n_plans--;
-    sn_plan_unref(old);
+    m->n_plans++;
+    atomic_fetch_add(&env->plan_bytes, plan_bytes(plan));
+    atomic_store(&plan->used, atomic_fetch_add(&env->plan_epoch, 1) + 1);
+    while (m->n_plans > 1 && (m->n_plans > sn_plan_limit(env) || atomic_load(&env->plan_bytes) > limit_bytes))
+        module_evict(m);
 }
 
 setsuna_status sn_module_plan(sn_module *m, const setsuna_tensor *inputs, sn_plan **out, setsuna_error *err)
@@ -370,20 +389,22 @@ typedef struct check {
     uint32_t n_bad, n_told; /* bad nodes, and those of them in the text */
     bool model_bad;         /* malformed rather than unsupported */
     size_t at;              /* end of what is written to err->text */
+    sn_op_memo memo;
+    setsuna_error one; /* of the node being looked at */
 } check;
 
 static void check_node(const sn_node *n, check *c, setsuna_error *err)
 {
-    setsuna_error one = {0};
     const sn_op *op;
-    setsuna_status status = sn_op_check(n, &op, &one);
+    setsuna_status status = sn_op_check(n, &c->memo, &op, &c->one);
     if (status == SETSUNA_OK)
         return;
     c->n_bad++;
     c->model_bad |= status != SETSUNA_EUNSUPPORTED;
     if (!err)
         return;
-    int w = snprintf(err->text + c->at, sizeof err->text - c->at, "%s%s: %s", c->at ? "\n" : "", one.where, one.text);
+    int w =
+        snprintf(err->text + c->at, sizeof err->text - c->at, "%s%s: %s", c->at ? "\n" : "", c->one.where, c->one.text);
     if (c->n_told + 1 == c->n_bad && w > 0 && (size_t)w + 96 < sizeof err->text - c->at) {
         c->at += (size_t)w;
         c->n_told++;

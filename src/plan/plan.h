@@ -29,6 +29,8 @@
 typedef struct sn_plan sn_plan;
 typedef struct sn_module sn_module;
 
+enum { SN_PLAN_LIMIT_DEFAULT = 64, SN_PLAN_LIMIT_MIB_DEFAULT = 256 };
+
 /* What all modules of one model share. */
 typedef struct sn_plan_env {
     const sn_allocator *allocator;
@@ -37,9 +39,14 @@ typedef struct sn_plan_env {
     uint32_t n_threads;
     bool no_winograd;          /* convolutions as plain sums only */
     size_t memory_limit_bytes; /* planned memory of one plan above this: ELIMIT */
+    /* Plans that a module keeps, and that a session has frames for; 0: SN_PLAN_LIMIT_DEFAULT. */
+    uint32_t plan_limit;
+    size_t plan_limit_bytes;     /* what the kept plans of all modules may take; 0: SN_PLAN_LIMIT_MIB_DEFAULT */
+    _Atomic size_t plan_bytes;   /* what they take */
+    _Atomic uint64_t plan_epoch; /* plans made so far: the clock of plan->used */
     sn_pack_store *store;
     pthread_mutex_t lock; /* held while a plan is made: one at a time per model */
-    /* Binds If, Loop and Scan; exec's, because they run plans. */
+    /* Binds If, Loop, Scan and ForEach; exec's, because they run plans. */
     setsuna_status (*bind_control)(struct sn_plan_env *env, sn_graph *g, const sn_node *n, sn_arena *arena, sn_step *s,
                                    setsuna_error *err);
     void (*release_control)(const sn_step *s); /* frees what bind_control made; called when the plan goes */
@@ -65,14 +72,17 @@ struct sn_plan {
     sn_arena *arena; /* owns all of the below */
     sn_plan_env *env;
     _Atomic uint32_t refs;
+    _Atomic uint64_t used; /* the epoch in which it ran last: sn_plan_touch */
+    _Atomic bool evicted;  /* its module has let go of it: whoever holds a reference should do so soon */
     sn_step *step;
     size_t n_step;
     sn_slot *slot;
     uint32_t n_slot, n_dynamic;
+    bool has_control; /* steps that run plans of their own */
     uint32_t n_input, n_output;
     uint32_t *output;     /* slot of each module output; NULL when rest is not */
     size_t arena_bytes;   /* workspace for all slots of kind ARENA */
-    size_t live_bytes;    /* the largest sum of simultaneously live tensors: a lower bound of arena_bytes */
+    size_t live_bytes;    /* the largest sum of simultaneously live buffers: a lower bound of arena_bytes */
     size_t scratch_bytes; /* largest scratch of a step */
     size_t const_bytes;   /* constants read in place */
     sn_module *rest;      /* NULL: the plan is complete */
@@ -82,6 +92,19 @@ struct sn_plan {
     sn_plan *next;       /* in the module's list, most recently made first */
 };
 
+/* Says that the plan is in use, so that others go first when there are too many. Cheap: for each run. Thread-safe. */
+static inline void sn_plan_touch(sn_plan *p)
+{
+    uint64_t now = atomic_load_explicit(&p->env->plan_epoch, memory_order_relaxed);
+    if (atomic_load_explicit(&p->used, memory_order_relaxed) != now)
+        atomic_store_explicit(&p->used, now, memory_order_relaxed);
+}
+
+static inline uint32_t sn_plan_limit(const sn_plan_env *env)
+{
+    return env->plan_limit ? env->plan_limit : SN_PLAN_LIMIT_DEFAULT;
+}
+
 /* Takes nothing: graph is borrowed and must outlive the module. bind: per graph input, true when plans hold for
  * one value of it (NULL: none). NULL: out of memory. */
 sn_module *sn_module_create(sn_plan_env *env, const sn_graph *graph, const bool *bind);
@@ -90,7 +113,8 @@ const sn_graph *sn_module_graph(const sn_module *m);
 const bool *sn_module_binds(const sn_module *m); /* as created with; NULL: none */
 
 /* The plan for these inputs, made now if there is none yet. inputs: one per graph input; data is read only for inputs
- * that the module binds. The caller gets a reference: sn_plan_unref. Thread-safe.
+ * that the module binds. The caller gets a reference: sn_plan_unref. Thread-safe. Where the limits of env are passed,
+ * the module lets go of the plans that have not been used for longest; one that is held stays until it is not.
  * Returns OK, EMODEL, EUNSUPPORTED, ESHAPE, ELIMIT, ENOMEM, EIO. */
 setsuna_status sn_module_plan(sn_module *m, const setsuna_tensor *inputs, sn_plan **out, setsuna_error *err);
 void sn_plan_unref(sn_plan *plan);

@@ -165,11 +165,11 @@ static bool prop_inputs_const(const sn_graph *g, const sn_node *n)
 }
 
 /* The node was left alone so far and is to be folded now. */
-static bool prop_is_due(const sn_build *b, const sn_node *n)
+static bool prop_is_due(sn_build *b, const sn_node *n)
 {
     if (!b->late || !prop_inputs_const(b->graph, n))
         return false;
-    const sn_op *op = sn_op_find(n->domain, n->op, n->opset);
+    const sn_op *op = sn_op_recall(&b->memo, n->domain, n->op, n->opset);
     return op && (op->flags & SN_OP_FOLD_LATE);
 }
 
@@ -301,7 +301,7 @@ static setsuna_status prop_visit(prop *p, const sn_node *n)
     if (n->n_out && prop_outputs_known(g, n) && !prop_is_due(b, n))
         return prop_emit(p, n, SN_NODE_PLANNED);
     const sn_op *op = NULL;
-    SN_TRY(sn_op_check(n, &op, b->err));
+    SN_TRY(sn_op_check(n, &b->memo, &op, b->err));
     if (sn_is_sequence_op(b, n))
         return prop_sequence(p, n);
     if ((op->flags & SN_OP_CONTROL) && !prop_is_lowered(n))

@@ -1,5 +1,6 @@
 #include "report/bench_result.h"
 #include "report/ledger_json.h"
+#include "report/passport_report.h"
 #include "report/stream_report.h"
 
 static void bench_write_output(const sn_bench_output *o, sn_json *w)
@@ -62,12 +63,26 @@ void sn_bench_result_write_json(const sn_bench_result *r, sn_json *w)
         sn_json_key(w, "schedule");
         sn_schedule_report_write_json(r->schedule, w);
     }
+    if (r->slo) {
+        sn_json_key(w, "slo");
+        sn_objective_report_write_json(r->slo, w);
+    }
+    if (r->search) {
+        sn_json_key(w, "search");
+        sn_search_report_write_json(r->search, w);
+    }
+    if (r->cost) {
+        sn_json_key(w, "cost");
+        sn_cost_report_write_json(r->cost, w);
+    }
     if (r->is_stream)
         bench_write_stream(r, w);
     if (r->causes) {
         sn_json_key(w, "causes");
         sn_cause_report_write_json(r->causes, w);
     }
+    sn_json_key(w, "passport");
+    sn_passport_write_json(r->passport, w);
     sn_json_key(w, "outputs");
     sn_json_begin_array(w);
     for (size_t i = 0; i < r->n_outputs; i++)

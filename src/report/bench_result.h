@@ -3,10 +3,13 @@
 #define SN_REPORT_BENCH_RESULT_H
 
 #include "ledger/book.h"
+#include "ledger/passport.h"
 #include "report/interval_report.h"
 #include "report/json.h"
+#include "report/objective_report.h"
 #include "report/schedule_report.h"
 #include "report/cause_report.h"
+#include "report/search_report.h"
 #include "report/output_error.h"
 #include "report/sha256.h"
 #include "report/step_report.h"
@@ -25,8 +28,9 @@ typedef struct sn_bench_output {
 /* All pointers are borrowed. Texts from files need not be UTF-8. */
 typedef struct sn_bench_result {
     const char *setsuna; /* version of Setsuna */
-    const char *model;   /* as the user named it: file of a model or a pipeline */
-    const char *engine;  /* sn_model_engine */
+    const sn_passport *passport;
+    const char *model;  /* as the user named it: file of a model or a pipeline */
+    const char *engine; /* sn_model_engine */
     uint32_t threads;
     const char *cpu_level; /* that the kernels were chosen for */
     const char *precision; /* of products */
@@ -37,6 +41,9 @@ typedef struct sn_bench_result {
     sn_book_summary ledger;  /* of the measured runs: latencies, stages, unexplained */
     const sn_interval_report *intervals; /* of the latencies; NULL: there are none */
     const sn_schedule_result *schedule;  /* NULL: one request after the other */
+    const sn_objective_report *slo;      /* NULL: none was asked for */
+    const sn_search_report *search;      /* NULL: no rate was looked for */
+    const sn_cost_report *cost;          /* NULL: neither price nor power is known */
     bool is_stream;                      /* a run is one frame; then also: */
     double frame_s;                      /* how long one lasts in the stream */
     sn_book_summary openings;            /* what was done once a file, before its first frame */

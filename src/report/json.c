@@ -225,6 +225,12 @@ void sn_json_null(sn_json *w)
         sn_sink_puts(w->sink, "null");
 }
 
+void sn_json_raw(sn_json *w, const char *text)
+{
+    if (json_begin_value(w))
+        sn_sink_puts(w->sink, text);
+}
+
 setsuna_status sn_json_finish(sn_json *w)
 {
     if (w->depth > 0 || !w->has_root)

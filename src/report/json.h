@@ -59,6 +59,9 @@ void sn_json_f64(sn_json *w, double value);
 void sn_json_bool(sn_json *w, bool value);
 void sn_json_null(sn_json *w);
 
+/* A value that is JSON text already, which the caller answers for; it keeps its own layout. */
+void sn_json_raw(sn_json *w, const char *text);
+
 /* Ends the text with a newline and flushes the sink. Returns OK, EINVAL (also when the root is incomplete), ELIMIT,
  * EIO, ENOMEM. */
 setsuna_status sn_json_finish(sn_json *w);

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/scan.h"
 #include "base/status.h"
 #include "schedule/schedule.h"
 #include <math.h>
@@ -25,37 +26,12 @@ static setsuna_status parse_fail(const parse *w, const char *wanted)
 
 static bool parse_take(parse *w, const char *literal)
 {
-    size_t n = strlen(literal);
-    if (strncmp(w->p, literal, n) != 0)
-        return false;
-    w->p += n;
-    return true;
+    return sn_scan_literal(&w->p, literal);
 }
 
-/* A decimal number of at most 15 digits, so that mantissa and power of ten are exact. */
 static bool parse_number(parse *w, double *out)
 {
-    const char *p = w->p;
-    double mantissa = 0, scale = 1;
-    int digits = 0;
-    bool fraction = false;
-    for (;; p++) {
-        if (*p >= '0' && *p <= '9') {
-            if (++digits > 15)
-                return false;
-            mantissa = mantissa * 10 + (*p - '0');
-            scale *= fraction ? 10 : 1;
-        } else if (*p == '.' && !fraction && digits && p[1] >= '0' && p[1] <= '9') {
-            fraction = true;
-        } else {
-            break;
-        }
-    }
-    if (!digits)
-        return false;
-    w->p = p;
-    *out = mantissa / scale;
-    return true;
+    return sn_scan_number(&w->p, out);
 }
 
 static setsuna_status parse_count(parse *w, uint64_t min, uint64_t max, const char *wanted, uint64_t *out)
@@ -89,17 +65,12 @@ static setsuna_status parse_rate(parse *w, bool zero, double *out)
 /* From 1 ns (or 0 where zero) to a year. */
 static setsuna_status parse_time(parse *w, bool zero, uint64_t *out)
 {
-    static const struct {
-        const char *unit;
-        double ns;
-    } units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10}, {"h", 3.6e12}};
     parse at = *w;
     double n, ns = -1;
     if (!parse_number(w, &n))
         return parse_fail(&at, "a time such as 10s, 500ms or 20us");
-    for (size_t i = 0; i < sizeof units / sizeof *units && ns < 0; i++)
-        if (parse_take(w, units[i].unit))
-            ns = floor(n * units[i].ns + 0.5);
+    if (sn_scan_time_unit(&w->p, &ns))
+        ns = floor(n * ns + 0.5);
     if (ns < 0 && n == 0 && zero)
         ns = 0; /* zero needs no unit */
     if (ns < 0)

@@ -91,6 +91,20 @@ static void interval_look(interval_memory *m, const sn_samples *s, uint64_t thre
     }
 }
 
+/* The indicator "above the threshold" alone, where it changes at all. */
+static void interval_look_above(interval_memory *m, const sn_samples *s, uint64_t threshold, double share,
+                                double confidence)
+{
+    sn_batches b;
+    sn_longrun l;
+    if (!(share > 0 && share < 1))
+        return;
+    sn_batches_of_indicator(&b, s->log, s->n_log, threshold, false);
+    sn_batches_longrun(&b, confidence, &l);
+    if (l.mean > 0 && l.mean < 1)
+        interval_add(m, &l, l.mean * (1 - l.mean));
+}
+
 static double interval_effective(double n)
 {
     return n / (1 + INTERVAL_UNSEEN / n);
@@ -171,6 +185,20 @@ static void interval_quantile(const sn_samples *s, const uint64_t *sorted, doubl
     out->hi = fmax(interval_at(s, sorted, ceil(hi * (double)s->n) / (double)s->n), out->value);
 }
 
+/* The p at which I_p(a, b) is `probability`. */
+static double interval_beta_quantile(double probability, double a, double b)
+{
+    double lo = 0, hi = 1;
+    for (int i = 0; i < 60; i++) {
+        double p = (lo + hi) / 2;
+        if (sn_beta_cdf(p, a, b) < probability)
+            lo = p;
+        else
+            hi = p;
+    }
+    return (lo + hi) / 2;
+}
+
 static bool interval_arguments(const sn_samples *s, double confidence)
 {
     return s->n > 0 && confidence > 0 && confidence < 1;
@@ -203,6 +231,57 @@ setsuna_status sn_interval_quantiles(const sn_samples *s, const double *q, size_
     for (size_t i = 0; i < n_q; i++)
         interval_quantile(s, sorted, q[i], confidence, &m, &next, &out[i]);
     sn_free(s->allocator, sorted);
+    return SETSUNA_OK;
+}
+
+static uint64_t interval_count_above(const sn_samples *s, uint64_t threshold)
+{
+    uint64_t n = 0;
+    if (s->n > s->n_log) {
+        sn_samples_bins(s, &threshold, 1, &n);
+        return s->n - n;
+    }
+    for (size_t i = 0; i < s->n_log; i++)
+        n += s->log[i] > threshold;
+    return n;
+}
+
+/* What is known of the correlation of the indicator "above the threshold", which a share of the samples is. */
+static setsuna_status interval_look_share(interval_memory *m, const sn_samples *s, uint64_t threshold, double share,
+                                          sn_interval_trials trials, double confidence)
+{
+    if (trials == SN_INTERVAL_BY_LEVELS) {
+        uint64_t *sorted = interval_sorted(s);
+        if (!sorted)
+            return SETSUNA_ENOMEM;
+        for (size_t i = 0; i < INTERVAL_LEVELS && (i == 0 || interval_levels[i] < 1 - share); i++)
+            interval_look(m, s, sn_quantile_sorted(sorted, s->n_log, interval_levels[i]), interval_levels[i],
+                          confidence);
+        sn_free(s->allocator, sorted);
+    }
+    if (trials != SN_INTERVAL_INDEPENDENT)
+        interval_look_above(m, s, threshold, share, confidence);
+    return SETSUNA_OK;
+}
+
+setsuna_status sn_interval_share_above(const sn_samples *s, uint64_t threshold, sn_interval_trials trials,
+                                       double confidence, sn_interval *out)
+{
+    if (!interval_arguments(s, confidence))
+        return SETSUNA_EINVAL;
+    double value = (double)interval_count_above(s, threshold) / (double)s->n;
+    interval_memory m = {.inflation = 1};
+    bool tiny = s->n_log < SN_BATCHES_SAMPLES_MIN, judged = false;
+    if (!tiny)
+        SN_TRY(interval_look_share(&m, s, threshold, value, trials, confidence));
+    out->value = value;
+    if (tiny)
+        interval_refuse_tiny(s, INTERVAL_EFFECTIVE_MIN, confidence, out);
+    else
+        judged = interval_judge(&m, (double)s->n, INTERVAL_EFFECTIVE_MIN, confidence, out);
+    double n = out->n_effective, above = value * n, alpha = (1 - confidence) / 2;
+    out->lo = !judged || above <= 0 ? 0 : fmin(interval_beta_quantile(alpha, above, n - above + 1), value);
+    out->hi = !judged || above >= n ? 1 : fmax(interval_beta_quantile(1 - alpha, above + 1, n - above), value);
     return SETSUNA_OK;
 }
 

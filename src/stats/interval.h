@@ -52,6 +52,19 @@ setsuna_status sn_interval_quantiles(const sn_samples *s, const double *q, size_
 /* The same of the mean, by batch means; n_effective is relative to the variance of a sample. Returns as above. */
 setsuna_status sn_interval_mean(const sn_samples *s, double confidence, sn_interval *out);
 
+/* Whose correlation makes the effective samples of a share. */
+typedef enum sn_interval_trials {
+    SN_INTERVAL_BY_LEVELS,   /* that of the indicator and of the levels up to it, the median among them */
+    SN_INTERVAL_BY_ITSELF,   /* that of the indicator alone: what is above has nothing to do with the rest */
+    SN_INTERVAL_INDEPENDENT, /* none: an interval that no correlation makes narrower */
+} sn_interval_trials;
+
+/* The share of samples above a threshold: value, lo and hi are of 1, and hi is above 0 however few there are. The
+ * binomial interval (C. J. Clopper and E. S. Pearson 1934) for n_effective trials. Refused below 100 effective samples
+ * or where parts of the run differ; lo is then 0 and hi 1. Returns as above. */
+setsuna_status sn_interval_share_above(const sn_samples *s, uint64_t threshold, sn_interval_trials trials,
+                                       double confidence, sn_interval *out);
+
 /* The ranks, as shares of n, between which the q-quantile lies with the given confidence, were there n_effective
  * independent samples: *lo_out 0 and *hi_out 2 where no order statistic is a bound. */
 void sn_interval_ranks(double n_effective, double q, double confidence, double *lo_out, double *hi_out);

@@ -14,6 +14,10 @@ static bool pb_fail(sn_pb *pb)
 static bool pb_varint(sn_pb *pb, uint64_t *out)
 {
     uint64_t v = 0;
+    if (pb->at != pb->end && *pb->at < 0x80) { /* nearly all */
+        *out = *pb->at++;
+        return true;
+    }
     for (unsigned shift = 0; shift < 70; shift += 7) {
         if (pb->at == pb->end)
             return pb_fail(pb);

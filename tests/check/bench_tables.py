@@ -67,6 +67,19 @@ assert len({line.count("|") for line in lines}) == 1, short
 assert lines[-1].startswith("| **geometric mean** | | | **2.00** | |") and lines[-1].count("**1.50**") == 2, short
 assert bench.float_form("resnet50-int8-operators") == "resnet50" and bench.suite_of("resnet50") == "f32"
 
+# Latencies alone: of one item of a batch; of AVX2 beside the best level.
+batches = [row("resnet18-batch8", 1, 2.0), row("resnet18-batch32", 1, 4.0)]
+lines = bench.table(batches, "batch").splitlines()
+assert any(line.startswith("| resnet18-batch8 | 0.1250 | 0.2500 | 2.00 (") for line in lines), lines
+assert "| **geometric mean of 2** | | | **2.83** | | | **2.83** |" in lines, lines
+held = bench.table([row("resnet18-avx2", 1, 2.0), row("vit-tiny-avx2", 1, 2.0)], "avx2", [row("resnet18", 1, 2.0)])
+assert [line.split(" | ")[-1] for line in held.splitlines() if "-avx2 |" in line] == ["1.00 |", "- |"], held
+bf16 = bench.table([dict(row("resnet18-bf16", 1, 2.0), float_ns={"min": 3e6, "p50": 3e6},
+                         over_float_min={"median": 3.0, "low": 2.9, "high": 3.1})], "bf16")
+assert "| 3.00 | 3.00 (2.90-3.10) |" in bf16 and bf16.rstrip().endswith("**2.00** | | **3.00** |"), bf16
+assert [bench.batch_of(name) for name in ("resnet50", "vit-tiny-batch32")] == [1, 32]
+assert bench.float_form("vit-tiny-batch32") == "vit-tiny" and bench.suite_of("vit-tiny-avx2") == "avx2"
+
 marked = "<!-- make bench writes this: f32 -->\nold\n<!-- until here -->\n" \
          "<!-- make bench writes this: int8 -->\nold8\n<!-- until here -->\nafter"
 assert bench.between_marks(marked, "f32", "new") == marked.replace("old\n", "new\n")
@@ -74,7 +87,7 @@ assert bench.between_marks(marked, "int8", "new") == marked.replace("old8", "new
 assert bench.between_marks("no marks", "f32", "new") == "no marks"
 with open(os.path.join(os.environ["SETSUNA_SOURCE_DIR"], "README.md"), encoding="utf-8") as f:
     readme = f.read()
-for suite in bench.SUITES:
+for suite in set(bench.SUITES) - set(bench.LATENCY_ONLY):
     assert bench.between_marks(readme, suite, "new") != readme
 unknown = {model for model, _ in bench.published()} - set(bench.NAMES)
 assert not unknown, unknown

@@ -62,7 +62,7 @@ printf '1700000000.5\n1700000000.5\n1700000000.52\n' >arrivals.txt
     fail "an overload is not said"
 refuse 1 'at character 9: wants a rate' "$setsuna" bench /does/not/exist --schedule poisson:often
 refuse 1 'wants one of closed' "$setsuna" bench $model --schedule sometimes
-refuse 1 'only with one request in flight' "$setsuna" bench $model --schedule closed:2 --explain
+refuse 1 'only with one request in flight, at one rate' "$setsuna" bench $model --schedule closed:2 --explain
 refuse 1 'gone.txt' "$setsuna" bench $model --schedule trace:gone.txt
 printf '2\n1\n' >falls.txt
 refuse 1 'line 2: this time is before' "$setsuna" bench $model --schedule trace:falls.txt

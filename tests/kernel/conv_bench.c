@@ -12,44 +12,52 @@ typedef struct bench_shape {
     const char *name;
     int32_t ic, oc, group, h, w, k, stride; /* pads of k / 2 */
     bool plain;
+    sn_conv_act act; /* a clamp to [0, 6], or a swish with alpha 1 */
 } bench_shape;
 
 static const bench_shape bench_shapes[] = {
-    {"resnet stem 7x7", 3, 64, 1, 224, 224, 7, 2, true},
-    {"mobilenet stem", 3, 32, 1, 224, 224, 3, 2, true},
-    {"ppocr stem", 3, 16, 1, 640, 640, 3, 2, true},
-    {"resnet 3x3 64 56", 64, 64, 1, 56, 56, 3, 1, false},
-    {"resnet 3x3 128 28", 128, 128, 1, 28, 28, 3, 1, false},
-    {"resnet 3x3 256 14", 256, 256, 1, 14, 14, 3, 1, false},
-    {"resnet 3x3 512 7", 512, 512, 1, 7, 7, 3, 1, false},
-    {"resnet 3x3 128 s2", 128, 128, 1, 56, 56, 3, 2, false},
-    {"ppocr 3x3 96-32 160", 96, 32, 1, 160, 160, 3, 1, false},
-    {"resnet 1x1 64-256 56", 64, 256, 1, 56, 56, 1, 1, false},
-    {"resnet 1x1 256-64 56", 256, 64, 1, 56, 56, 1, 1, false},
-    {"resnet 1x1 512-128 28", 512, 128, 1, 28, 28, 1, 1, false},
-    {"resnet 1x1 1024-256 14", 1024, 256, 1, 14, 14, 1, 1, false},
-    {"resnet 1x1 256-1024 14", 256, 1024, 1, 14, 14, 1, 1, false},
-    {"resnet 1x1 2048-512 7", 2048, 512, 1, 7, 7, 1, 1, false},
-    {"resnet 1x1 512-2048 7", 512, 2048, 1, 7, 7, 1, 1, false},
-    {"resnet 1x1 s2 256-512", 256, 512, 1, 56, 56, 1, 2, false},
-    {"mobilenet 1x1 16-96 112", 16, 96, 1, 112, 112, 1, 1, false},
-    {"mobilenet 1x1 96-24 56", 96, 24, 1, 56, 56, 1, 1, false},
-    {"mobilenet 1x1 24-144 56", 24, 144, 1, 56, 56, 1, 1, false},
-    {"mobilenet 1x1 384-64 14", 384, 64, 1, 14, 14, 1, 1, false},
-    {"mobilenet 1x1 160-960 7", 160, 960, 1, 7, 7, 1, 1, false},
-    {"ppocr 1x1 12-96 160", 12, 96, 1, 160, 160, 1, 1, false},
-    {"ppocr 1x1 48-16 160", 48, 16, 1, 160, 160, 1, 1, false},
-    {"se 1x1 240-10 1", 240, 10, 1, 1, 1, 1, 1, false},
-    {"dw 3x3 16 320", 16, 16, 16, 320, 320, 3, 1, false},
-    {"dw 3x3 32 320 s2", 32, 32, 32, 320, 320, 3, 2, false},
-    {"ppocr 1x1 16-32 320", 16, 32, 1, 320, 320, 1, 1, false},
-    {"dw 3x3 32 112", 32, 32, 32, 112, 112, 3, 1, false},
-    {"dw 3x3 96 112 s2", 96, 96, 96, 112, 112, 3, 2, false},
-    {"dw 3x3 144 56", 144, 144, 144, 56, 56, 3, 1, false},
-    {"dw 3x3 384 14", 384, 384, 384, 14, 14, 3, 1, false},
-    {"dw 3x3 960 7", 960, 960, 960, 7, 7, 3, 1, false},
-    {"dw 5x5 240 28", 240, 240, 240, 28, 28, 5, 1, false},
-    {"dw 5x5 672 14", 672, 672, 672, 14, 14, 5, 1, false},
+    {"resnet stem 7x7", 3, 64, 1, 224, 224, 7, 2, true, SN_CONV_CLAMP},
+    {"mobilenet stem", 3, 32, 1, 224, 224, 3, 2, true, SN_CONV_CLAMP},
+    {"ppocr stem", 3, 16, 1, 640, 640, 3, 2, true, SN_CONV_CLAMP},
+    {"resnet 3x3 64 56", 64, 64, 1, 56, 56, 3, 1, false, SN_CONV_CLAMP},
+    {"resnet 3x3 128 28", 128, 128, 1, 28, 28, 3, 1, false, SN_CONV_CLAMP},
+    {"resnet 3x3 256 14", 256, 256, 1, 14, 14, 3, 1, false, SN_CONV_CLAMP},
+    {"resnet 3x3 512 7", 512, 512, 1, 7, 7, 3, 1, false, SN_CONV_CLAMP},
+    {"resnet 3x3 128 s2", 128, 128, 1, 56, 56, 3, 2, false, SN_CONV_CLAMP},
+    {"ppocr 3x3 96-32 160", 96, 32, 1, 160, 160, 3, 1, false, SN_CONV_CLAMP},
+    {"resnet 1x1 64-256 56", 64, 256, 1, 56, 56, 1, 1, false, SN_CONV_CLAMP},
+    {"resnet 1x1 256-64 56", 256, 64, 1, 56, 56, 1, 1, false, SN_CONV_CLAMP},
+    {"resnet 1x1 512-128 28", 512, 128, 1, 28, 28, 1, 1, false, SN_CONV_CLAMP},
+    {"resnet 1x1 1024-256 14", 1024, 256, 1, 14, 14, 1, 1, false, SN_CONV_CLAMP},
+    {"resnet 1x1 256-1024 14", 256, 1024, 1, 14, 14, 1, 1, false, SN_CONV_CLAMP},
+    {"resnet 1x1 2048-512 7", 2048, 512, 1, 7, 7, 1, 1, false, SN_CONV_CLAMP},
+    {"resnet 1x1 512-2048 7", 512, 2048, 1, 7, 7, 1, 1, false, SN_CONV_CLAMP},
+    {"resnet 1x1 s2 256-512", 256, 512, 1, 56, 56, 1, 2, false, SN_CONV_CLAMP},
+    {"mobilenet 1x1 16-96 112", 16, 96, 1, 112, 112, 1, 1, false, SN_CONV_CLAMP},
+    {"mobilenet 1x1 96-24 56", 96, 24, 1, 56, 56, 1, 1, false, SN_CONV_CLAMP},
+    {"mobilenet 1x1 24-144 56", 24, 144, 1, 56, 56, 1, 1, false, SN_CONV_CLAMP},
+    {"mobilenet 1x1 384-64 14", 384, 64, 1, 14, 14, 1, 1, false, SN_CONV_CLAMP},
+    {"mobilenet 1x1 160-960 7", 160, 960, 1, 7, 7, 1, 1, false, SN_CONV_CLAMP},
+    {"ppocr 1x1 12-96 160", 12, 96, 1, 160, 160, 1, 1, false, SN_CONV_CLAMP},
+    {"ppocr 1x1 48-16 160", 48, 16, 1, 160, 160, 1, 1, false, SN_CONV_CLAMP},
+    {"se 1x1 240-10 1", 240, 10, 1, 1, 1, 1, 1, false, SN_CONV_CLAMP},
+    {"dw 3x3 16 320", 16, 16, 16, 320, 320, 3, 1, false, SN_CONV_CLAMP},
+    {"dw 3x3 32 320 s2", 32, 32, 32, 320, 320, 3, 2, false, SN_CONV_CLAMP},
+    {"ppocr 1x1 16-32 320", 16, 32, 1, 320, 320, 1, 1, false, SN_CONV_CLAMP},
+    {"dw 3x3 32 112", 32, 32, 32, 112, 112, 3, 1, false, SN_CONV_CLAMP},
+    {"dw 3x3 96 112 s2", 96, 96, 96, 112, 112, 3, 2, false, SN_CONV_CLAMP},
+    {"dw 3x3 144 56", 144, 144, 144, 56, 56, 3, 1, false, SN_CONV_CLAMP},
+    {"dw 3x3 384 14", 384, 384, 384, 14, 14, 3, 1, false, SN_CONV_CLAMP},
+    {"dw 3x3 960 7", 960, 960, 960, 7, 7, 3, 1, false, SN_CONV_CLAMP},
+    {"dw 5x5 240 28", 240, 240, 240, 28, 28, 5, 1, false, SN_CONV_CLAMP},
+    {"dw 5x5 672 14", 672, 672, 672, 14, 14, 5, 1, false, SN_CONV_CLAMP},
+    {"dw 3x3 192 28", 192, 192, 192, 28, 28, 3, 1, false, SN_CONV_CLAMP},
+    {"dw 5x5 672 14 s2", 672, 672, 672, 14, 14, 5, 2, false, SN_CONV_CLAMP},
+    {"dw 5x5 1152 7", 1152, 1152, 1152, 7, 7, 5, 1, false, SN_CONV_CLAMP},
+    {"dw 3x3 144 56 swish", 144, 144, 144, 56, 56, 3, 1, false, SN_CONV_SWISH},
+    {"dw 3x3 480 14 swish", 480, 480, 480, 14, 14, 3, 1, false, SN_CONV_SWISH},
+    {"dw 5x5 672 14 swish", 672, 672, 672, 14, 14, 5, 1, false, SN_CONV_SWISH},
+    {"dw 5x5 1152 7 swish", 1152, 1152, 1152, 7, 7, 5, 1, false, SN_CONV_SWISH},
 };
 
 static sn_conv_spec bench_spec(const bench_shape *b)
@@ -61,7 +69,7 @@ static sn_conv_spec bench_spec(const bench_shape *b)
     s.pad_top = s.pad_left = pad;
     s.group = b->group;
     s.plain_in = b->plain;
-    s.alpha = 0, s.beta = 6, s.scale = 1;
+    s.act = b->act, s.alpha = b->act == SN_CONV_SWISH, s.beta = 6, s.scale = 1;
     s.oh = s.y_h = conv_extent(s.ih, 2 * pad, s.kh, 1, s.stride_h);
     s.ow = s.y_w = conv_extent(s.iw, 2 * pad, s.kw, 1, s.stride_w);
     return s;

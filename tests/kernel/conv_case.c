@@ -25,7 +25,7 @@ static double conv_act(const sn_conv_spec *s, double v)
     switch (s->act) {
     case SN_CONV_HARDSWISH: return v * fmin(fmax(alpha * v + beta, 0), 1);
     case SN_CONV_HARDSIGMOID: return fmin(fmax(alpha * v + beta, 0), 1);
-    case SN_CONV_LEAKY: return v < 0 ? alpha * v : v;
+    case SN_CONV_LEAKY: return fmax(v < 0 ? alpha * v : v, beta);
     case SN_CONV_SIGMOID: return 1 / (1 + exp(-v));
     case SN_CONV_SWISH: return v / (1 + exp(-alpha * v));
     case SN_CONV_TANH: return tanh(v);
@@ -97,17 +97,39 @@ static void conv_wino_tile(const conv_case *c, conv_data *d, int64_t image, int6
                 1.1 * fabs((double)s->scale) * wino_bound_at(sum, s->ic, r, q); /* 1.1: the steepest activation */
 }
 
+/* That for 4 pixels in a row, or in a column where the kernel has three rows. */
+static void conv_wino_line(const conv_case *c, conv_data *d, int64_t image, int64_t o, int64_t oy, int64_t ox)
+{
+    const sn_conv_spec *s = &c->s;
+    const int64_t down = s->kh == 3, right = s->kw == 3;
+    double sum[SN_WINO_IN] = {0};
+    for (int64_t i = 0; i < s->ic; i++) {
+        double px[SN_WINO_IN], g[3];
+        for (int k = 0; k < SN_WINO_IN; k++) {
+            int64_t y = oy - s->pad_top + k * down, x = ox - s->pad_left + k * right;
+            bool inside = y >= 0 && y < s->ih && x >= 0 && x < s->iw;
+            px[k] = inside ? (double)d->x[((image * s->ic + i) * s->ih + y) * s->iw + x] : 0;
+        }
+        for (int k = 0; k < 3; k++)
+            g[k] = (double)d->w[(o * s->ic + i) * 3 + k] * (c->factor ? (double)d->factor[o] : 1);
+        wino_bound_add_line(px, g, sum);
+    }
+    for (int r = 0; r < SN_WINO_OUT && oy + r * down < s->oh && ox + r * right < s->ow; r++)
+        d->wino[((image * s->oc + o) * s->oh + oy + r * down) * s->ow + ox + r * right] =
+            1.1 * fabs((double)s->scale) * wino_bound_at_line(sum, s->ic, r);
+}
+
 static void conv_wino_make(const conv_case *c, conv_data *d)
 {
     const sn_conv_spec *s = &c->s;
-    if (s->kh != 3 || s->kw != 3 || s->stride_h != 1 || s->stride_w != 1 || s->group != 1 || s->step_h != 1 ||
-        s->step_w != 1)
+    bool square = s->kh == 3 && s->kw == 3, line = (s->kh == 3 && s->kw == 1) || (s->kh == 1 && s->kw == 3);
+    if ((!square && !line) || s->stride_h != 1 || s->stride_w != 1 || s->group != 1 || s->step_h != 1 || s->step_w != 1)
         return;
     d->wino = conv_alloc((size_t)(s->n * s->oc * s->oh * s->ow), sizeof *d->wino);
     for (int64_t i = 0; i < s->n * s->oc; i++)
-        for (int64_t y = 0; y < s->oh; y += SN_WINO_OUT)
-            for (int64_t x = 0; x < s->ow; x += SN_WINO_OUT)
-                conv_wino_tile(c, d, i / s->oc, i % s->oc, y, x);
+        for (int64_t y = 0; y < s->oh; y += s->kh == 3 ? SN_WINO_OUT : 1)
+            for (int64_t x = 0; x < s->ow; x += s->kw == 3 ? SN_WINO_OUT : 1)
+                (square ? conv_wino_tile : conv_wino_line)(c, d, i / s->oc, i % s->oc, y, x);
 }
 
 conv_data conv_data_make(parity *t, const conv_case *c)
@@ -217,9 +239,13 @@ conv_case conv_case_random(parity *t)
     }
     s->plain_in = s->ic <= 9 && s->group != s->ic && parity_random(t) % 2;
     bool pointwise = parity_random(t) % 3 == 0, wino = parity_random(t) % 4 == 0;
-    s->kh = wino ? 3 : pointwise ? 1 : parity_between(t, 1, 5);
-    s->kw = wino ? 3 : pointwise ? 1 : parity_between(t, 1, 7);
+    int64_t line = wino ? parity_between(t, 0, 3) : 0; /* 1: 1x3, 2: 3x1 */
+    s->kh = wino ? (line == 1 ? 1 : 3) : pointwise ? 1 : parity_between(t, 1, 5);
+    s->kw = wino ? (line == 2 ? 1 : 3) : pointwise ? 1 : parity_between(t, 1, 7);
     s->stride_h = wino ? 1 : parity_between(t, 1, 3), s->stride_w = wino ? 1 : parity_between(t, 1, 3);
+    bool point = pointwise && !wino && parity_coin(t); /* pixels one by one, often enough */
+    if (point)
+        s->stride_h = s->stride_w = 1;
     bool strip = s->group == s->ic && s->oc == s->ic && parity_random(t) % 4; /* what depthwise kernels are made for */
     if (strip)
         s->kw = parity_coin(t) ? 3 : 5, s->stride_w = parity_between(t, 1, 2);
@@ -229,6 +255,8 @@ conv_case conv_case_random(parity *t)
         s->ih = parity_between(t, 1, 20), s->iw = parity_random(t) % 4 ? parity_between(t, 1, 37) : 1;
         s->pad_top = parity_random(t) % 2 ? 0 : parity_between(t, 0, 6),
         s->pad_left = parity_random(t) % 2 ? 0 : parity_between(t, 0, 9);
+        if (point)
+            s->pad_top = s->pad_left = 0;
         s->oh = conv_extent(s->ih, s->pad_top + parity_between(t, 0, 3), s->kh, s->dilation_h, s->stride_h);
         s->ow = conv_extent(s->iw, s->pad_left + parity_between(t, 0, 3), s->kw, s->dilation_w, s->stride_w);
     } while (!s->oh || !s->ow);
@@ -240,9 +268,11 @@ conv_case conv_case_random(parity *t)
     s->act = (sn_conv_act)(parity_random(t) % SN_CONV_ACTS);
     s->alpha = s->act == SN_CONV_CLAMP   ? (parity_random(t) % 2 ? -INFINITY : 0)
                : s->act == SN_CONV_LEAKY ? 0.1f
-               : s->act == SN_CONV_SWISH ? 1.5f
+               : s->act == SN_CONV_SWISH ? (parity_random(t) % 2 ? 1 : 1.5f)
                                          : 1.0f / 6;
-    s->beta = s->act == SN_CONV_CLAMP ? (parity_random(t) % 2 ? INFINITY : 1) : 0.5f;
+    s->beta = s->act == SN_CONV_CLAMP   ? (parity_random(t) % 2 ? INFINITY : 1)
+              : s->act == SN_CONV_LEAKY ? (parity_random(t) % 2 ? -INFINITY : -0.2f)
+                                        : 0.5f;
     s->scale = parity_random(t) % 3 ? 1 : parity_noise(t), s->shift = parity_random(t) % 3 ? 0 : parity_noise(t);
     s->residual_last = c.residual && parity_random(t) % 2;
     return c;

@@ -260,6 +260,31 @@ static void gemm_check_gelu(parity *t, const sn_gemm_table *table)
     }
 }
 
+/* Panels hold the bits that the reference puts there, wherever the operand lies. */
+static void gemm_check_panel(parity *t, const sn_gemm_table *table)
+{
+    static const float factor[] = {1, 0.375f, -INFINITY};
+    int64_t k = parity_between(t, 0, 70), n = parity_between(t, 1, table->nr), at = parity_between(t, 0, 3);
+    int64_t line = parity_between(t, 0, 9) + (k > n ? k : n);
+    const int64_t strides[3][2] = {{line, 1}, {1, line}, {2, 3 * line}};
+    const int64_t *s = strides[parity_random(t) % 3];
+    size_t size = (size_t)(k ? (k - 1) * s[0] + (n - 1) * s[1] + 1 : 0) * sizeof(float);
+    parity_block b = parity_block_make(size, (unsigned)at, parity_coin(t));
+    parity_floats want = parity_floats_make(k * table->nr, false), got = parity_floats_make(k * table->nr, true);
+    for (size_t i = 0; i < size / sizeof(float); i++) {
+        float v = parity_noise(t);
+        memcpy(b.data + i * sizeof v, &v, sizeof v);
+    }
+    const sn_gemm_panel p = {k, (int32_t)n, table->nr, b.data, s[0], s[1], factor[parity_random(t) % 3]};
+    sn_gemm_f32_pack_ref(&p, want.data);
+    table->pack(&p, got.data);
+    parity_require(t, memcmp(want.data, got.data, want.n * sizeof(float)) == 0, table->tile_name, "panel",
+                   "differs from the reference's");
+    parity_require(t, parity_floats_done(&want) && parity_floats_done(&got) && parity_block_intact(&b),
+                   table->tile_name, "panel", "wrote outside");
+    free(b.base);
+}
+
 /* Rounding, bit by bit: the levels' conversions against each other, and the reference against round-to-even. */
 static void gemm_check_pairs(parity *t, const gemm_bf16 *bf16)
 {
@@ -311,6 +336,8 @@ int main(int argc, char **argv)
         sn_gemm_table_init(&table, level);
         gemm_check_special(&t, &table);
         gemm_check_gelu(&t, &table);
+        for (int i = 0; i < 300; i++)
+            gemm_check_panel(&t, &table);
         for (int64_t m = 1; m < 40; m += 6)
             gemm_check_split(&t, &table, m);
     }

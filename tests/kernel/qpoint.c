@@ -10,6 +10,7 @@ typedef struct qpoint_data {
     float factor[QPOINT_MAX];
     int32_t sum[QPOINT_MAX];
     int64_t n, c;
+    int64_t rows, rows_n, rows_step; /* of max and sum: rows * rows_n <= n */
     sn_quantized_sum add;
     sn_quantized_product product;
 } qpoint_data;
@@ -19,6 +20,9 @@ static void qpoint_random(parity *t, qpoint_data *d)
     int32_t lo = (int32_t)parity_between(t, 0, 255), hi = (int32_t)parity_between(t, lo, 255),
             whole = parity_random(t) % 2;
     d->n = parity_between(t, 0, 200);
+    d->rows = parity_between(t, 1, 3);
+    d->rows_n = d->n / d->rows;
+    d->rows_step = d->rows_n + parity_between(t, 0, 40);
     d->c = parity_random(t) % 2 ? 3 : parity_between(t, 1, 3);
     for (int i = 0; i < QPOINT_MAX; i++) {
         d->a[i] = (uint8_t)parity_random(t);
@@ -52,11 +56,11 @@ static const char *qpoint_run(const sn_qpoint_table *k, int entry, const qpoint_
     case SCALE: k->scale(y, d->a, d->factor, &d->product, d->n); return k->scale_name;
     case MAX:
         memcpy(y, d->b, (size_t)d->n);
-        k->max(y, d->a, d->n);
+        k->max(y, d->a, d->rows_step, d->rows, d->rows_n);
         return k->max_name;
     case SUM:
         memcpy(y, d->sum, (size_t)d->n * 4);
-        k->sum(y, d->a, d->n);
+        k->sum(y, d->a, d->rows_step, d->rows, d->rows_n);
         return k->sum_name;
     case MEAN: k->mean(y, d->sum, 1234, 1e-4f, d->add.zero, d->n); return k->mean_name;
     default: k->gather(y, d->a, 233, d->c, d->n); return k->gather_name;
@@ -83,6 +87,38 @@ static void qpoint_check(parity *t, const qpoint_data *d, int entry)
     free(want.base);
 }
 
+/* Sums of more rows than 16 bits can hold, of the largest bytes too. */
+static void qpoint_check_sums(parity *t)
+{
+    sn_qpoint_table k;
+    const int64_t n = parity_between(t, 1, 150), step = n + parity_between(t, 0, 70), rows = parity_between(t, 0, 800);
+    const size_t size = rows ? (size_t)((rows - 1) * step + n) : 0;
+    const bool most = parity_coin(t);
+    parity_block x = parity_block_make(size, parity_random(t) % 8, false);
+    for (size_t i = 0; i < size; i++)
+        x.data[i] = most ? 255 : (uint8_t)parity_random(t);
+    for (sn_cpu_level level = t->lowest; level <= t->highest; level++) {
+        parity_block sum = parity_block_make((size_t)n * 4, 4, parity_coin(t));
+        memset(sum.data, 1, sum.size);
+        sn_qpoint_table_init(&k, level);
+        k.sum((int32_t *)(void *)sum.data, x.data, step, rows, n);
+        for (int64_t i = 0; i < n; i++) {
+            int32_t want = 0x01010101, is;
+            for (int64_t r = 0; r < rows; r++)
+                want += x.data[r * step + i];
+            memcpy(&is, sum.data + 4 * i, 4);
+            if (is != want) {
+                parity_fail(t, k.sum_name, "%" PRId64 " rows of %" PRId64 ", column %" PRId64, rows, n, i);
+                break;
+            }
+        }
+        if (!parity_block_intact(&sum))
+            parity_fail(t, k.sum_name, "wrote outside of the sums");
+        free(sum.base);
+    }
+    free(x.base);
+}
+
 /* The reference's own definition, on what everybody can work out. */
 static void qpoint_known(parity *t)
 {
@@ -106,6 +142,8 @@ int main(int argc, char **argv)
         qpoint_random(&t, &d);
         for (int entry = 0; entry < ENTRIES; entry++)
             qpoint_check(&t, &d, entry);
+        if (i % 4 == 0)
+            qpoint_check_sums(&t);
     }
     return parity_end(&t);
 }

@@ -137,8 +137,14 @@ def main():
         print(f"| quiet | nothing | {runs - invented} of {runs} runs | |", flush=True)
     if invented > (0.1 * runs if full else 1) or right < (0.9 if full else 0.8) * total:
         failed.append(f"{right} of {total} right, {invented} invented")
-    if only in (None, "stall"):
-        check_stall(disturb, bench)
+    for attempt in range(3 if only in (None, "stall") else 0):
+        try:
+            check_stall(disturb, bench)
+            break
+        except AssertionError as error:  # the machine may have had a stall of its own beside ours
+            print("the stall:", error)
+            if attempt == 2:
+                failed.append("stall")
     assert not failed, failed
 
 

@@ -93,15 +93,26 @@ static uint64_t onnx_place_hash(const sn_onnx_import *im, const sn_onnx_tensor *
     return sn_hash_u64(sn_hash_u64(h, im->size), (uint64_t)(at - im->data));
 }
 
+/* A larger constant may be a hole of the file that it is in. */
+static size_t onnx_small_bytes(const setsuna_shape *s)
+{
+    int n_wide = 0;
+    for (int i = 0; i < s->rank; i++)
+        n_wide += s->dim[i] != 1;
+    return n_wide > 1 ? SN_ONNX_HOLE_MATRIX_BYTES : SN_ONNX_HOLE_BYTES;
+}
+
 setsuna_status sn_onnx_const_make(sn_onnx_import *im, const sn_onnx_tensor *t, bool in_place, const sn_const **out)
 {
     sn_const *c = sn_arena_alloc(im->arena, sizeof *c);
     if (!c)
         return sn_fail(im->err, SETSUNA_ENOMEM, NULL, "out of memory");
     c->t = t->t;
-    bool small = t->t.size_bytes <= SN_ONNX_HOLE_BYTES && t->place != SN_ONNX_EXTERNAL && t->t.dtype != SETSUNA_STRING;
+    bool hole = t->place == SN_ONNX_IN_FILE && sn_onnx_is_hole(im, t->t.data);
+    bool small = t->t.size_bytes <= onnx_small_bytes(&t->t.shape) && t->place != SN_ONNX_EXTERNAL &&
+                 t->t.dtype != SETSUNA_STRING;
     c->uid = small ? sn_const_uid(&t->t) : onnx_place_hash(im, t);
-    if (t->place == SN_ONNX_IN_FILE && sn_onnx_is_hole(im, t->t.data)) {
+    if (hole) {
         if (in_place)
             SN_TRY(sn_lazy_file_load(im->file, (size_t)((uint8_t *)t->t.data - im->data), t->t.size_bytes, im->err));
         else

@@ -19,7 +19,8 @@
 enum {
     SN_ONNX_OPSET_MAX = 21,
     SN_ONNX_ATTRS_MAX = 128,               /* attributes of one node; the richest standard operator has 20 */
-    SN_ONNX_HOLE_BYTES = 64 << 10,         /* larger constants stay in the file, and are not hashed */
+    SN_ONNX_HOLE_BYTES = 64 << 10,         /* larger constants stay in the file, and are not hashed; ... */
+    SN_ONNX_HOLE_MATRIX_BYTES = 16 << 10,  /* ... so do, in the model's own file, those with two dims that are not 1 */
     SN_ONNX_INLINED_BYTES_MAX = 256 << 20, /* function bodies, counted once a call */
 };
 
@@ -54,8 +55,8 @@ typedef struct sn_onnx_model {
 
 /* data is borrowed and must outlive the model: constants point into it (misaligned, see sn_const). options may be NULL.
  *
- * uid of constants: up to 64 KiB a hash of type, shape and contents; above, a hash of type, shape and place in the
- * model (larger ones are not read).
+ * uid of constants: a hash of type, shape and contents, or, of large ones and of those that stay in the file, of type,
+ * shape and place in the model (they are not read).
  * String tensors: data is an array of sn_text, size_bytes its size.
  *
  * Returns OK, EMODEL, EUNSUPPORTED (opset too new, sparse or 4- and 8-bit float types, inputs that are no tensors),

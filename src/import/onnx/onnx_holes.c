@@ -1,16 +1,22 @@
 /* Finds the weights of a model file without reading them: walks the messages that hold tensors, loads everything else,
  * and leaves the contents of large tensors as holes.
  *
- *     ModelProto ─graph─▶ GraphProto ─initializer─▶ TensorProto ─raw_data─▶ a hole, from SN_ONNX_HOLE_BYTES on
+ *     ModelProto ─graph─▶ GraphProto ─initializer─▶ TensorProto ─raw_data─▶ a hole, where it is large
  *                             └─node─▶ NodeProto ─attribute─▶ AttributeProto ─t─▶ TensorProto
  *                                                                 └─g─▶ GraphProto ...
+ *
+ * A tensor of one dim (or whose other dims are 1) is large above SN_ONNX_HOLE_BYTES, others are so above
+ * SN_ONNX_HOLE_MATRIX_BYTES: passes look into the former, and nobody but kernels into the latter.
+ *
+ * Every page that is touched costs more than the bytes that are read into it, so reads end at the page's end, except
+ * for nodes, which follow each other without gaps.
  *
  * Function bodies are read whole: one place there may become several constants. So are bool tensors, whose bytes the
  * importer must check, and what lies deeper than any valid model is nested.
  */
 #include "import/onnx/onnx_import.h"
 
-enum { HOLES_DEPTH_MAX = 3 * SN_SUBGRAPH_DEPTH_MAX + 4, HOLES_READ_MIN = 16 << 10, HOLES_READ_MAX = 1 << 20 };
+enum { HOLES_DEPTH_MAX = 3 * SN_SUBGRAPH_DEPTH_MAX + 4, HOLES_PAGE = 4096, HOLES_READ_MAX = 32 << 10 };
 
 typedef enum holes_kind { HOLES_MODEL, HOLES_GRAPH, HOLES_NODE, HOLES_ATTRIBUTE, HOLES_TENSOR } holes_kind;
 
@@ -20,6 +26,7 @@ typedef struct holes_frame {
     sn_pb pb;
     size_t n_hole; /* found before it began */
     bool is_bool;  /* HOLES_TENSOR */
+    int n_wide;    /* HOLES_TENSOR: dims other than 1 */
 } holes_frame;
 
 typedef struct holes_walk {
@@ -30,19 +37,21 @@ typedef struct holes_walk {
     size_t depth;
 } holes_walk;
 
-/* Loads up to `end`, and some more: the next field will be needed too. Grows its steps while there are no holes. */
+/* Loads up to `end` and the page that it is in; more of what has no holes. */
 static setsuna_status holes_load(holes_walk *w, size_t end)
 {
     sn_lazy_file *f = w->im->file;
     if (end <= w->loaded)
         return SETSUNA_OK;
-    size_t want = end - w->loaded > w->chunk ? end - w->loaded : w->chunk;
-    if (want > f->size - w->loaded)
-        want = f->size - w->loaded;
+    size_t want = end - w->loaded;
+    if (w->depth && w->frame[w->depth - 1].kind != HOLES_TENSOR) {
+        want = want > w->chunk ? want : w->chunk;
+        w->chunk = w->chunk < HOLES_READ_MAX ? 2 * w->chunk : w->chunk;
+    }
+    size_t page = -(w->loaded + want) % HOLES_PAGE;
+    want = page < f->size - w->loaded && want < f->size - w->loaded - page ? want + page : f->size - w->loaded;
     SN_TRY(sn_lazy_file_load(f, w->loaded, want, w->im->err));
     w->loaded += want;
-    if (w->chunk < HOLES_READ_MAX)
-        w->chunk *= 2;
     return SETSUNA_OK;
 }
 
@@ -55,7 +64,7 @@ static setsuna_status holes_add(holes_walk *w, sn_pb_bytes raw)
     im->hole[im->n_hole++] = hole;
     if (w->loaded < hole.offset + hole.size)
         w->loaded = hole.offset + hole.size;
-    w->chunk = HOLES_READ_MIN;
+    w->chunk = HOLES_PAGE;
     return SETSUNA_OK;
 }
 
@@ -75,13 +84,33 @@ static void holes_enter(holes_walk *w, holes_kind kind, sn_pb_bytes message)
         w->frame[w->depth++] = (holes_frame){.kind = kind, .pb = sn_pb_open(message), .n_hole = w->im->n_hole};
 }
 
-/* Fields: GRAPH: node 1, initializer 5. NODE: attribute 5. ATTRIBUTE: t 5, g 6. TENSOR: data_type 2, raw_data 9. */
+/* Counts the dims of a field `dims`, packed or not. */
+static setsuna_status holes_dims(holes_walk *w, holes_frame *top, const sn_pb_field *f)
+{
+    enum { PACKED_MAX = 10 * SETSUNA_RANK_MAX };
+    size_t n;
+    uint64_t dim;
+    if (f->bytes.size > PACKED_MAX)
+        return SETSUNA_OK; /* the importer says what is wrong */
+    SN_TRY(holes_load(w, (size_t)(f->bytes.data - w->im->data) + f->bytes.size));
+    if (!sn_pb_count(f, SN_PB_VARINT, &n))
+        return SETSUNA_OK;
+    sn_pb_list list = sn_pb_list_open(f, SN_PB_VARINT);
+    while (sn_pb_list_next(&list, &dim) && top->n_wide < 2)
+        top->n_wide += dim != 1;
+    return SETSUNA_OK;
+}
+
+/* Fields: GRAPH: node 1, initializer 5. NODE: attribute 5. ATTRIBUTE: t 5, g 6. TENSOR: dims 1, data_type 2,
+ * raw_data 9. */
 static setsuna_status holes_field(holes_walk *w, holes_frame *top, const sn_pb_field *f)
 {
     enum { MODEL_GRAPH = 7, GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, NODE_ATTRIBUTE = 5 };
-    enum { ATTRIBUTE_T = 5, ATTRIBUTE_G = 6, TENSOR_TYPE = 2, TENSOR_RAW = 9 };
+    enum { ATTRIBUTE_T = 5, ATTRIBUTE_G = 6, TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_RAW = 9 };
     if (top->kind == HOLES_TENSOR && f->number == TENSOR_TYPE && f->wire == SN_PB_VARINT)
         top->is_bool = f->value == SETSUNA_BOOL;
+    if (top->kind == HOLES_TENSOR && f->number == TENSOR_DIMS)
+        SN_TRY(holes_dims(w, top, f));
     if (f->wire != SN_PB_BYTES)
         return SETSUNA_OK;
     switch (top->kind) {
@@ -102,7 +131,8 @@ static setsuna_status holes_field(holes_walk *w, holes_frame *top, const sn_pb_f
             holes_enter(w, f->number == ATTRIBUTE_T ? HOLES_TENSOR : HOLES_GRAPH, f->bytes);
         break;
     case HOLES_TENSOR:
-        if (f->number == TENSOR_RAW && f->bytes.size > SN_ONNX_HOLE_BYTES)
+        if (f->number == TENSOR_RAW &&
+            f->bytes.size > (size_t)(top->n_wide > 1 ? SN_ONNX_HOLE_MATRIX_BYTES : SN_ONNX_HOLE_BYTES))
             return holes_add(w, f->bytes);
         break;
     }
@@ -135,7 +165,7 @@ setsuna_status sn_onnx_holes_find(sn_onnx_import *im)
 {
     if (!im->size)
         return SETSUNA_OK;
-    holes_walk w = {.im = im, .chunk = HOLES_READ_MIN};
+    holes_walk w = {.im = im, .chunk = HOLES_PAGE};
     holes_enter(&w, HOLES_MODEL, (sn_pb_bytes){im->data, im->size});
     SN_TRY(holes_walk_all(&w));
     SN_TRY(holes_load(&w, im->size));

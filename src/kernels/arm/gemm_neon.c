@@ -7,3 +7,7 @@
 #define GEMM_STREAMS(X) X(1, 1, 4) X(2, 1, 4) X(3, 1, 2) X(4, 1, 2) X(1, 2, 4) X(2, 2, 2) X(3, 2, 2) X(4, 2, 1)
 #define GEMM_TILES sn_gemm_f32_6x16_neon
 #include "kernels/simd/gemm_simd.inc"
+
+#define GEMM_PACK sn_gemm_f32_pack_neon
+#define GEMM_TURN sn_transpose_x4_neon
+#include "kernels/simd/gemm_pack.inc"

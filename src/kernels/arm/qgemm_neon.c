@@ -12,3 +12,7 @@ static inline int32x4_t qgemm_dot4(int32x4_t acc, int8x16_t b, int8x16_t a)
     qgemm_dot4(acc, b, vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(a), lane)))
 #define QGEMM_NAME sn_qgemm_8x8_neon
 #include "kernels/arm/qgemm_neon.inc"
+
+#include "kernels/arm/vmath_neon.h"
+#define QGEMM_AFTER sn_qgemm_after_neon
+#include "kernels/simd/qgemm_after.inc"

@@ -130,6 +130,23 @@ static inline sn_f32x8 sn_max_neon(sn_f32x8 a, sn_f32x8 b)
     return sn_select_neon(sn_lt_neon(b, a), a, b);
 }
 
+/* The last lane first. */
+static inline float32x4_t sn_reverse4_neon(float32x4_t v)
+{
+    float32x4_t pairs = vrev64q_f32(v);
+    return vextq_f32(pairs, pairs, 2);
+}
+static inline sn_f32x8 sn_reverse_neon(sn_f32x8 v)
+{
+    return (sn_f32x8){sn_reverse4_neon(v.hi), sn_reverse4_neon(v.lo)};
+}
+
+/* x moved into [-bound, bound]; NaN becomes some number there, or stays. */
+static inline sn_f32x8 sn_within_neon(sn_f32x8 x, float bound)
+{
+    return sn_max_neon(sn_set_neon(-bound), sn_min_neon(sn_set_neon(bound), x));
+}
+
 /* Over all lanes; the greatest and least of lanes without NaN. */
 static inline float sn_lane_sum_neon(sn_f32x8 v)
 {

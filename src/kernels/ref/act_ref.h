@@ -15,7 +15,7 @@ static inline float sn_act_f32_ref(float x, sn_act act)
     case SN_ACT_TANH: return tanhf(x);
     case SN_ACT_SILU: return x / (1 + expf(-act.alpha * x));
     case SN_ACT_GELU:
-        return 0.5f * x * erfcf(x * -0.70710678f); /* x Phi(x) */
+        return 0.5f * fmaxf(x, -40) * erfcf(x * -0.70710678f); /* x Phi(x), which is 0 from -40 down */
     /* 0.5 (1 + tanh u) = sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3): Hendrycks & Gimpel 2016, eq. 2 */
     case SN_ACT_GELU_TANH: return x / (1 + expf(-1.5957691f * (x + 0.044715f * x * x * x)));
     case SN_ACT_HARD_SIGMOID: {

@@ -13,7 +13,7 @@ static float conv_act_ref(const sn_conv_spec *s, float v)
         gate = gate > 1 ? 1 : gate;
         return s->act == SN_CONV_HARDSWISH ? v * gate : gate;
     }
-    case SN_CONV_LEAKY: return v < 0 ? s->alpha * v : v;
+    case SN_CONV_LEAKY: v = v < 0 ? s->alpha * v : v; return v < s->beta ? s->beta : v;
     case SN_CONV_SIGMOID: return 1 / (1 + expf(-v));
     case SN_CONV_SWISH: return v / (1 + expf(-s->alpha * v));
     case SN_CONV_TANH: return tanhf(v);
@@ -29,6 +29,15 @@ static float conv_end_ref(const sn_conv_spec *s, float v, const float *residual)
     return residual && s->residual_last ? v + *residual : v;
 }
 
+/* Weight of a lane and input channel in a bundle that ends with a half block; -1: the lane means nothing. */
+static int64_t conv_half_at(int64_t b, int64_t width, int64_t lane, int64_t c)
+{
+    int64_t whole = width - b, pair = c / 2 * (2 * whole + b);
+    if (lane < whole)
+        return pair + c % 2 * whole + lane;
+    return lane - whole < b / 2 ? pair + 2 * whole + 2 * (lane - whole) + c % 2 : -1;
+}
+
 /* The sum of one output: lane `lane` of the bundle that begins at `block`, `width` lanes wide. */
 static float conv_sum_ref(const sn_conv *cv, const sn_conv_io *io, int64_t bundle, int64_t width, int64_t lane,
                           int64_t image, int64_t oy, int64_t ox)
@@ -37,7 +46,8 @@ static float conv_sum_ref(const sn_conv *cv, const sn_conv_io *io, int64_t bundl
     int64_t c0, c1, ky0, ky1, kx0, kx1, taps = s->kh * s->kw;
     int64_t y = oy * s->stride_h - s->pad_top, x = ox * s->stride_w - s->pad_left;
     int64_t block = sn_conv_bundle_begin(cv, bundle);
-    const float *w = io->w + sn_conv_bundle_weights(cv, block) + lane;
+    const float *w = io->w + sn_conv_bundle_weights(cv, block);
+    bool half = cv->half && bundle == cv->n_bundle - 1;
     sn_conv_bundle_inputs(cv, bundle, &c0, &c1);
     sn_conv_taps(y, s->dilation_h, s->kh, s->ih, &ky0, &ky1);
     sn_conv_taps(x, s->dilation_w, s->kw, s->iw, &kx0, &kx1);
@@ -48,7 +58,8 @@ static float conv_sum_ref(const sn_conv *cv, const sn_conv_io *io, int64_t bundl
             for (int64_t kx = kx0; kx < kx1; kx++)
                 for (int64_t c = begin; c < end; c++) {
                     int64_t at = (begin - c0) * taps + (ky * s->kw + kx) * (end - begin) + (c - begin);
-                    sum += w[at * width] *
+                    at = half ? conv_half_at(cv->limits.block, width, lane, c) : at * width + lane;
+                    sum += (at < 0 ? 0 : w[at]) *
                            io->x[image * cv->x_image + in * cv->x_block + (y + ky * s->dilation_h) * cv->x_row +
                                  (x + kx * s->dilation_w) * cv->x_px + c % cv->x_lanes * cv->x_lane];
                 }

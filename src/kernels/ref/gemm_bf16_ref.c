@@ -1,8 +1,6 @@
 #include "kernels/bf16.h"
 #include "kernels/gemm_bf16.h"
-#include "kernels/ref/act_ref.h"
-
-enum { GEMM_REF_MR = 4, GEMM_REF_NR = 8 };
+#include "kernels/ref/gemm_finish.h"
 
 static uint32_t gemm_pair_at(const float *x, int64_t i)
 {
@@ -20,16 +18,7 @@ void sn_gemm_bf16_4x8_ref(const sn_gemm_tile *t)
             for (int32_t j = 0; j < GEMM_REF_NR; j++)
                 acc[i][j] = sn_bf16_dot(acc[i][j], a, gemm_pair_at(t->b, k * t->ldb + j));
         }
-    for (int32_t i = 0; i < t->m; i++)
-        for (int32_t j = 0; j < t->n; j++) {
-            if (t->bias_col)
-                acc[i][j] += t->bias_col[j];
-            if (t->bias_row)
-                acc[i][j] += t->bias_row[i];
-            if (t->accumulate)
-                acc[i][j] += t->c[i * t->ldc + j];
-            t->c[i * t->ldc + j] = sn_act_f32_ref(acc[i][j], t->act);
-        }
+    gemm_finish_ref(t, acc);
 }
 
 void sn_gemm_bf16_pair_ref(const float *x, int64_t n, uint32_t *out)
@@ -47,9 +36,10 @@ static float gemm_element(const sn_gemm_panel *p, int64_t i, int64_t j)
     return p->alpha * x;
 }
 
-void sn_gemm_bf16_pack_ref(const sn_gemm_panel *p, uint32_t *out)
+void sn_gemm_bf16_pack_ref(const sn_gemm_panel *p, void *out)
 {
-    for (int64_t i = 0; i < p->k; i += 2, out += p->nr)
+    uint32_t *to = out;
+    for (int64_t i = 0; i < p->k; i += 2, to += p->nr)
         for (int32_t j = 0; j < p->nr; j++)
-            out[j] = j < p->n ? sn_bf16_pair(gemm_element(p, i, j), gemm_element(p, i + 1, j)) : 0;
+            to[j] = j < p->n ? sn_bf16_pair(gemm_element(p, i, j), gemm_element(p, i + 1, j)) : 0;
 }

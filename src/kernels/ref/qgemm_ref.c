@@ -1,5 +1,6 @@
 /* The specification of integer products. It runs the formats of every level. */
 #include "kernels/qgemm.h"
+#include "kernels/ref/act_ref.h"
 #include <string.h>
 
 static void requant_u8(const sn_requant *rq, const int32_t *sum, int64_t col, int64_t n, const uint8_t *residual,
@@ -63,9 +64,20 @@ void sn_qgemm_4x16_ref(const sn_qgemm_tile *t)
     for (int32_t i = 0; i < t->m; i++) {
         for (int32_t j = 0; j < t->n; j++)
             sum[j] = qgemm_dot(t, (const char *)t->a + i * t->lda_bytes, j);
-        sn_requant_row_ref(t->rq, sum, t->row + i, t->col, t->n, t->residual ? t->residual + i * t->ldy : NULL,
-                           (char *)t->y + (size_t)(i * t->ldy) * y_bytes);
+        const size_t at = (size_t)(i * t->ldy) * y_bytes;
+        const uint8_t *residual = t->residual ? (const uint8_t *)t->residual + at : NULL;
+        sn_requant_row_ref(t->rq, sum, t->row + i, t->col, t->n, residual, (char *)t->y + at);
     }
+}
+
+void sn_qgemm_after_ref(const sn_qgemm_tile *t)
+{
+    for (int32_t i = 0; i < t->m; i++)
+        for (int32_t j = 0; j < t->n; j++) {
+            const int64_t at = i * t->ldy + j;
+            float v = sn_act_f32_ref(((float *)t->y)[at], t->rq->act);
+            ((float *)t->y)[at] = t->residual ? v + ((const float *)t->residual)[at] : v;
+        }
 }
 
 void sn_qgemm_stage_u8_ref(void *dst, const uint8_t *src, int64_t n)

@@ -28,6 +28,26 @@ static inline V v_move(V to, V from, VL way)
     return _mm512_mask_permutexvar_ps(to, way.to, way.from, from);
 }
 
+/* Two floats from memory, again and again; the lower half of a vector in its even lanes, 0 in the others; the sums of
+ * lanes side by side in the lower half, 0 in the upper. */
+static inline V v_pair(const float *x)
+{
+    double two;
+    memcpy(&two, x, sizeof two);
+    return _mm512_castpd_ps(_mm512_set1_pd(two));
+}
+static inline V v_spread(V v)
+{
+    const __m512i from = _mm512_setr_epi32(0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0);
+    return _mm512_maskz_permutexvar_ps(0x5555, from, v);
+}
+static inline V v_fold(V v)
+{
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 0, 0, 0, 0, 0, 0, 0, 0);
+    return _mm512_maskz_permutexvar_ps(0xff, even, _mm512_add_ps(v, _mm512_movehdup_ps(v)));
+}
+
+#define CONV_HALVES
 #define CONV(name) sn_conv_##name##_avx512
 #define CONV_HOLD(v) __asm__("" : "+v"(v))
 /* clang-format off */

@@ -73,7 +73,7 @@ static void gemm_pack_columns(int64_t k, int32_t n, const float *b, int64_t stri
         }
 }
 
-void sn_gemm_bf16_pack_avx512bf16(const sn_gemm_panel *p, uint32_t *out)
+void sn_gemm_bf16_pack_avx512bf16(const sn_gemm_panel *p, void *out)
 {
     if (p->stride_n == 1)
         gemm_pack_rows(p->k, p->n, p->b, p->stride_k, p->alpha, out);

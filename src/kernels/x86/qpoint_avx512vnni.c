@@ -124,3 +124,49 @@ void sn_qpoint_gather_avx512vnni(uint8_t *y, const uint8_t *planes, int64_t pitc
     }
     sn_qpoint_gather_avx512(y + i * c, planes + i, pitch, c, n - i);
 }
+
+/* Bytes at even and at odd places, as 16 bits each. */
+typedef struct qpoint_halves {
+    __m512i even, odd;
+} qpoint_halves;
+
+REQUANT_INLINE void qpoint_accumulate(qpoint_halves *h, const uint8_t *x, __mmask64 m)
+{
+    const __m512i v = _mm512_maskz_loadu_epi8(m, x);
+    h->even = _mm512_add_epi16(h->even, _mm512_and_si512(v, _mm512_set1_epi16(0xff)));
+    h->odd = _mm512_add_epi16(h->odd, _mm512_srli_epi16(v, 8));
+}
+
+/* 64 sums += the halves, the first n of them. Unpacking works on 128-bit lanes: part[q] has columns 4 q to 4 q + 3 of
+ * each sixteen. */
+REQUANT_INLINE void qpoint_flush(int32_t *sum, qpoint_halves h, int64_t n)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i low = _mm512_unpacklo_epi16(h.even, h.odd), high = _mm512_unpackhi_epi16(h.even, h.odd);
+    const __m512i part[4] = {_mm512_unpacklo_epi16(low, zero), _mm512_unpackhi_epi16(low, zero),
+                             _mm512_unpacklo_epi16(high, zero), _mm512_unpackhi_epi16(high, zero)};
+    const __m512i a = _mm512_shuffle_i32x4(part[0], part[1], 0x44), b = _mm512_shuffle_i32x4(part[2], part[3], 0x44);
+    const __m512i c = _mm512_shuffle_i32x4(part[0], part[1], 0xee), d = _mm512_shuffle_i32x4(part[2], part[3], 0xee);
+    const __m512i add[4] = {_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd),
+                            _mm512_shuffle_i32x4(c, d, 0x88), _mm512_shuffle_i32x4(c, d, 0xdd)};
+    for (int64_t i = 0; i < 4 && 16 * i < n; i++) {
+        const __mmask16 m = (__mmask16)qpoint_first(n - 16 * i);
+        const __m512i old = _mm512_maskz_loadu_epi32(m, sum + 16 * i);
+        _mm512_mask_storeu_epi32(sum + 16 * i, m, _mm512_add_epi32(old, add[i]));
+    }
+}
+
+void sn_qpoint_sum_avx512vnni(int32_t *sum, const uint8_t *x, int64_t step, int64_t rows, int64_t n)
+{
+    enum { ROWS = 256 }; /* of bytes, which 16 bits can hold the sum of */
+    for (; rows > 0; rows -= ROWS, x += ROWS * step)
+        for (int64_t i = 0; i < n; i += 64) {
+            const int64_t count = rows < ROWS ? rows : ROWS;
+            const __mmask64 m = qpoint_first(n - i);
+            const uint8_t *row = x + i;
+            qpoint_halves h = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+            for (int64_t r = 0; r < count; r++, row += step)
+                qpoint_accumulate(&h, row, m);
+            qpoint_flush(sum + i, h, n - i);
+        }
+}

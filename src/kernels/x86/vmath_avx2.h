@@ -85,6 +85,18 @@ static inline __m256 sn_max_ps256(__m256 a, __m256 b)
     return _mm256_max_ps(a, b);
 }
 
+/* The last lane first. */
+static inline __m256 sn_reverse_ps256(__m256 v)
+{
+    return _mm256_permutevar8x32_ps(v, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+}
+
+/* x moved into [-bound, bound]; NaN becomes some number there, or stays. */
+static inline __m256 sn_within_ps256(__m256 x, float bound)
+{
+    return sn_max_ps256(sn_set_ps256(-bound), sn_min_ps256(sn_set_ps256(bound), x));
+}
+
 /* Over all lanes; the greatest and least of lanes without NaN. */
 static inline float sn_lane_sum_ps256(__m256 v)
 {

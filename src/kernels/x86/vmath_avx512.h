@@ -84,6 +84,18 @@ static inline __m512 sn_max_ps512(__m512 a, __m512 b)
     return _mm512_max_ps(a, b);
 }
 
+/* The last lane first. */
+static inline __m512 sn_reverse_ps512(__m512 v)
+{
+    return _mm512_permutexvar_ps(_mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), v);
+}
+
+/* x moved into [-bound, bound]; NaN becomes some number there, or stays. */
+static inline __m512 sn_within_ps512(__m512 x, float bound)
+{
+    return _mm512_range_ps(x, _mm512_set1_ps(bound), 2); /* the lesser in size, with the sign of x */
+}
+
 /* Over all lanes; the greatest and least of lanes without NaN. */
 static inline float sn_lane_sum_ps512(__m512 v)
 {

@@ -1,5 +1,6 @@
 /* The plan cache: what a second start finds, and that nothing wrong is ever used. */
 #include "base/file.h"
+#include "engine/plan_seal.h"
 #include "unit/engine/session_model.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct rig {
@@ -48,7 +50,7 @@ static const char *rig_cache(rig *r)
     assert_non_null(d);
     r->cache[0] = '\0';
     for (const struct dirent *e; (e = readdir(d));)
-        if (e->d_name[0] != '.' && strcmp(e->d_name, "model.onnx") != 0) {
+        if (e->d_name[0] != '.' && strcmp(e->d_name, "model.onnx") != 0 && !strstr(e->d_name, SN_PLAN_SEAL_SUFFIX)) {
             assert_int_equal(r->cache[0], '\0');
             snprintf(r->cache, sizeof r->cache, "%s/%s", r->dir, e->d_name);
         }
@@ -56,10 +58,20 @@ static const char *rig_cache(rig *r)
     return r->cache;
 }
 
+/* Whether the only cache file is sealed. */
+static bool rig_is_sealed(rig *r)
+{
+    struct stat st;
+    return stat(rig_cache(r), &st) == 0 && sn_plan_seal_holds(r->cache, sn_plan_seal_of(&st));
+}
+
 static void rig_close(rig *r)
 {
+    char seal[sizeof r->cache + sizeof SN_PLAN_SEAL_SUFFIX];
     if (rig_cache(r)[0])
         unlink(r->cache);
+    snprintf(seal, sizeof seal, "%s" SN_PLAN_SEAL_SUFFIX, r->cache);
+    unlink(seal);
     unlink(r->model);
     assert_int_equal(rmdir(r->dir), 0);
 }
@@ -191,6 +203,28 @@ static void test_damage_is_found_and_mended(void **state)
     rig_close(&r);
 }
 
+/* A checked file is sealed once it is old enough; a seal does not cover what was done to the file later. */
+static void test_a_seal_holds_until_the_file_changes(void **state)
+{
+    (void)state;
+    const struct timespec settled = {.tv_sec = 1 + SN_PLAN_SEAL_SETTLED_MS / 1000};
+    rig r;
+    rig_open(&r);
+    rig_is_right(&r, 1, "");
+    assert_false(rig_is_sealed(&r));
+    nanosleep(&settled, NULL);
+    assert_false(rig_is_sealed(&r));
+    rig_is_right(&r, 1, "");
+    assert_true(rig_is_sealed(&r));
+    rig_is_right(&r, 1, "");
+    rig_edit(&r, -1, 128);
+    assert_false(rig_is_sealed(&r));
+    rig_is_right(&r, 1, "the checksum of an item");
+    rig_is_right(&r, 1, ""); /* too young for a seal */
+    assert_false(rig_is_sealed(&r));
+    rig_close(&r);
+}
+
 /* A file that somebody else could change under us is not used, whatever it holds. */
 static void test_a_file_that_others_can_write_to_is_refused(void **state)
 {
@@ -312,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_a_changed_model_makes_it_stale),
         cmocka_unit_test(test_a_copied_model_keeps_it),
         cmocka_unit_test(test_damage_is_found_and_mended),
+        cmocka_unit_test(test_a_seal_holds_until_the_file_changes),
         cmocka_unit_test(test_a_file_that_others_can_write_to_is_refused),
         cmocka_unit_test(test_a_folder_that_is_not_there),
         cmocka_unit_test(test_processes_at_once),

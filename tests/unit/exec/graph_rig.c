@@ -31,7 +31,7 @@ void rig_open(graph_rig *r, int32_t opset)
                            .memory_limit_bytes = 64 << 20,
                            .bind_control = sn_control_bind,
                            .release_control = sn_control_release};
-    r->env.store = sn_pack_store_create(&r->allocator);
+    r->env.store = sn_pack_store_create(&r->allocator, 0);
     assert_non_null(r->env.store);
     assert_int_equal(pthread_mutex_init(&r->env.lock, NULL), 0);
 }

@@ -15,6 +15,26 @@ static pb_write tensor_of(const char *name, size_t n, float first)
     return t;
 }
 
+/* Too small for a hole if it were a vector. */
+static pb_write matrix_of(const char *name, int64_t rows, int64_t columns, bool packed)
+{
+    const int64_t dim[] = {1, rows, columns};
+    size_t n = (size_t)(rows * columns);
+    float *v = malloc(n * sizeof *v);
+    for (size_t i = 0; i < n; i++)
+        v[i] = (float)i;
+    pb_write t = {0};
+    if (packed)
+        pb_packed(&t, 1, dim, 3);
+    for (int i = 0; i < 3 && !packed; i++)
+        pb_int(&t, 1, dim[i]);
+    pb_int(&t, 2, ONNX_F32);
+    pb_text(&t, 8, name);
+    pb_bytes(&t, 9, v, n * sizeof *v);
+    free(v);
+    return t;
+}
+
 /* raw_data before data_type, as no exporter writes it but protobuf allows. */
 static pb_write bool_tensor(const char *name, uint8_t odd)
 {
@@ -36,7 +56,13 @@ static pb_write model_with_holes(uint8_t odd)
     pb_write body = onnx_graph("body", "", "z");
     pb_message(&body, 5, tensor_of("inner", LARGE, 3));
     pb_message(&body, 1, onnx_node("Relu", "", "inner", "z"));
-    pb_write g = onnx_graph("main", "x", "y,a,b,c,d,e");
+    enum { ROWS = 64, COLUMNS = SN_ONNX_HOLE_MATRIX_BYTES / 4 / ROWS };
+    pb_write g = onnx_graph("main", "x", "y,a,b,c,d,e,f,h,i,j,k");
+    pb_message(&g, 5, matrix_of("f", ROWS, COLUMNS + 1, false));
+    pb_message(&g, 5, matrix_of("h", ROWS, COLUMNS, false));
+    pb_message(&g, 5, matrix_of("i", 1, ROWS * (COLUMNS + 1), false));
+    pb_message(&g, 5, matrix_of("j", ROWS, COLUMNS + 1, true));
+    pb_message(&g, 5, matrix_of("k", ROWS * (COLUMNS + 1), 1, true));
     pb_message(&g, 5, tensor_of("a", LARGE, 1));
     pb_message(&g, 5, tensor_of("b", SMALL, 2));
     pb_message(&g, 5, bool_tensor("e", odd));
@@ -104,7 +130,8 @@ static void test_large_tensors_are_holes(void **state)
     static const struct {
         const char *name;
         bool hole;
-    } row[] = {{"a", true}, {"b", false}, {"c", true}, {"e", false}};
+    } row[] = {{"a", true},  {"b", false}, {"c", true}, {"e", false}, {"f", true},
+               {"h", false}, {"i", false}, {"j", true}, {"k", false}};
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
         const sn_const *c = sn_graph_const(g, value_of(g, row[i].name));
         assert_true((c->file != NULL) == row[i].hole);

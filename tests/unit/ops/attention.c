@@ -55,6 +55,7 @@ typedef struct attention {
     setsuna_shape mask_shape; /* rank 4 */
     float scale;
     bool merged;
+    sn_precision precision;
 } attention;
 
 static double mask_at(const attention *a, int64_t b, int64_t h, int64_t m, int64_t n)
@@ -70,12 +71,14 @@ static double mask_at(const attention *a, int64_t b, int64_t h, int64_t m, int64
 
 /* One row against double. Scores are off by (depth + 3) u of their magnitudes (products, scale into the keys), and by u
  * of what they are once the mask is added, which is done last and so rounds once (2 u: as much again for the bound's
- * own sake); what that does to a quotient of exponentials is at most twice it, relatively; each exponential has an ulp,
- * the sum and the product `keys` roundings each, and some for the division and what multiplies it. */
+ * own sake); what that does to a quotient of exponentials is at most twice it, relatively; each exponential has two
+ * ulps, the sum and the product `keys` roundings each, and some for the division and what multiplies it. In bf16 each
+ * of four operands is rounded by up to 2^-8 of it. */
 static void check_row(const attention *a, const float *y, int64_t b, int64_t h, int64_t m)
 {
     const shape *s = &a->s;
     double *p = malloc((size_t)s->keys * sizeof *p), max = -(double)INFINITY, sum = 0, off = 0;
+    const double narrow = a->precision == SN_PRECISION_BF16 ? 2.01 * 0x1p-8 : 0; /* of a product */
     assert_non_null(p);
     for (int64_t n = 0; n < s->keys; n++) {
         double x = 0, size = 0, mask = mask_at(a, b, h, m, n);
@@ -87,7 +90,7 @@ static void check_row(const attention *a, const float *y, int64_t b, int64_t h, 
         }
         p[n] = x + mask;
         if (isfinite(mask))
-            off = fmax(off, (double)(s->depth + 3) * U * size + 2 * U * (size + fabs(mask)));
+            off = fmax(off, ((double)(s->depth + 3) * U + narrow) * size + 2 * U * (size + fabs(mask)));
         max = p[n] > max || isnan(p[n]) ? p[n] : max;
     }
     for (int64_t n = 0; n < s->keys; n++)
@@ -101,7 +104,7 @@ static void check_row(const attention *a, const float *y, int64_t b, int64_t h, 
         }
         int64_t at = a->merged ? ((b * s->rows + m) * s->heads + h) * s->width + e
                                : ((b * s->heads + h) * s->rows + m) * s->width + e;
-        double slack = size * (expm1(2 * off) + (double)(2 * s->keys + 12) * U);
+        double slack = size * (expm1(2 * off) + (double)(2 * s->keys + 12) * U + narrow);
         if (!(fabs((double)y[at] - want) <= slack) && !(isnan(y[at]) && isnan(want)))
             fail_msg("%dx%dx%d head %d row %d column %d: %.9g, not %.9g +- %.3g", (int)s->rows, (int)s->keys,
                      (int)s->depth, (int)h, (int)m, (int)e, (double)y[at], want, slack);
@@ -117,6 +120,7 @@ static void rig_of(op_rig *r, const attention *a, sn_cpu_level level, uint32_t t
     static const char *const names[3] = {"q", "k", "v"};
     op_rig_open(r, "setsuna.Attention", 1);
     r->cpu = level;
+    r->precision = a->precision;
     r->n_threads = threads;
     op_rig_ints(r, "dims", 6, dims);
     for (int i = 0; i < 3; i++) {
@@ -182,8 +186,12 @@ static void test_against_double(void **state)
     uint64_t seed = 1;
     for (int i = 0; i < 96; i++) {
         attention a = attention_make(&seed, shapes[i % 8], i);
-        for (sn_cpu_level level = SN_CPU_REF; level <= sn_cpu_detect(); level++)
-            check(&a, level, (uint32_t)(1 + i % 3));
+        for (int k = 0; k < 2; k++) {
+            a.precision = k ? SN_PRECISION_BF16 : SN_PRECISION_F32;
+            for (sn_cpu_level level = SN_CPU_REF; level <= sn_cpu_detect(); level++)
+                if (sn_precision_supported(a.precision, level))
+                    check(&a, level, (uint32_t)(1 + i % 3));
+        }
         attention_free(&a);
     }
 }

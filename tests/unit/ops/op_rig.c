@@ -20,7 +20,7 @@ void op_rig_open(op_rig *r, const char *op, int opset)
     r->arena = sn_arena_create(sn_allocator_default());
     r->graph = sn_graph_create(r->arena, "rig");
     r->ctx = calloc(1, sizeof *r->ctx);
-    r->store = sn_pack_store_create(sn_allocator_default());
+    r->store = sn_pack_store_create(sn_allocator_default(), 0);
     bool ours = strncmp(op, "setsuna.", 8) == 0;
     r->node = sn_graph_add_node(r->graph, ours ? "setsuna" : "", ours ? op + 8 : op, opset, "rig", NULL, 0, NULL, 0);
     assert_non_null(r->ctx);
@@ -121,7 +121,7 @@ int op_rig_infer(op_rig *r)
     r->node->out = values + OP_RIG_IN;
     r->node->n_in = r->node->n_formal = r->n_in;
     r->node->n_out = r->n_out;
-    int status = sn_op_check(r->node, &r->op, &r->err);
+    int status = sn_op_check(r->node, NULL, &r->op, &r->err);
     if (status != SETSUNA_OK)
         return status;
     *c = (sn_op_ctx){.node = r->node,

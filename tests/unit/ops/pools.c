@@ -232,13 +232,72 @@ static void test_unpool(void **state)
     }
 }
 
+typedef struct byte_image {
+    int64_t n, h, w, c;
+    uint8_t v[1 << 18];
+} byte_image;
+
+/* The mean of the pixels [y0, y1) x [x0, x1) of a channel, quantised: one f32 operation after the other. */
+static uint8_t byte_mean(const byte_image *q, int64_t n, int64_t c, const int64_t y[2], const int64_t x[2],
+                         int32_t zero, float scale)
+{
+    int32_t sum = 0, count = (int32_t)((y[1] - y[0]) * (x[1] - x[0]));
+    for (int64_t i = y[0]; i < y[1]; i++)
+        for (int64_t j = x[0]; j < x[1]; j++)
+            sum += q->v[((n * q->h + i) * q->w + j) * q->c + c] - zero;
+    float v = rintf((float)sum * (scale / (float)count)) + 7;
+    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+/* Means of bytes, channels last: of whole planes and of windows, however the work is split. */
+static void test_means_of_bytes(void **state)
+{
+    (void)state;
+    static byte_image q;
+    uint64_t seed = 6;
+    for (int i = 0; i < 60; i++) {
+        const bool global = i % 2;
+        const int64_t k = global ? 0 : between(&seed, 1, 3), wide = !global && i % 4 == 0; /* whole rows */
+        q.n = between(&seed, 1, 2), q.h = between(&seed, 3, 9), q.w = between(&seed, 3, 9);
+        q.c = between(&seed, 1, 200);
+        if (i % 8 == 1) /* large enough for two threads */
+            q.n = 1, q.h = q.w = 40, q.c = between(&seed, 130, 160);
+        for (int64_t b = 0; b < q.n * q.h * q.w * q.c; b++)
+            q.v[b] = (uint8_t)op_rig_random(&seed);
+        const int64_t kh = global ? q.h : k, kw = global || wide ? q.w : k;
+        for (int level = 0; level <= (int)sn_cpu_detect(); level++) {
+            op_rig r;
+            op_rig_open(&r, global ? "setsuna.QGlobalAveragePool" : "setsuna.QAveragePool", 1);
+            r.cpu = (sn_cpu_level)level;
+            r.n_threads = i % 8 == 1 ? 2 : (uint32_t)(1 + i % 4);
+            op_rig_in(&r, SETSUNA_U8, sn_shape(4, (int)q.n, (int)q.h, (int)q.w, (int)q.c), q.v);
+            if (!global)
+                op_rig_ints(&r, "kernel_shape", 2, (const int64_t[]){kh, kw});
+            op_rig_float(&r, "x_scale", 0.03f);
+            op_rig_float(&r, "y_scale", 0.02f);
+            op_rig_int(&r, "x_zero", 90);
+            op_rig_int(&r, "y_zero", 7);
+            assert_int_equal(op_rig_run(&r), SETSUNA_OK);
+            const int64_t oh = q.h - kh + 1, ow = q.w - kw + 1;
+            const uint8_t *is = r.out[0].data;
+            for (int64_t at = 0; at < q.n * oh * ow * q.c; at++) {
+                const int64_t x = at / q.c % ow, y = at / q.c / ow % oh, n = at / q.c / ow / oh;
+                assert_int_equal(is[at], byte_mean(&q, n, at % q.c, (const int64_t[]){y, y + kh},
+                                                   (const int64_t[]){x, x + kw}, 90, 0.03f / 0.02f));
+            }
+            op_rig_close(&r);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pools),         cmocka_unit_test(test_blocked),
-        cmocka_unit_test(test_global),        cmocka_unit_test(test_lp),
-        cmocka_unit_test(test_storage_order), cmocka_unit_test(test_ceil_mode_starts_inside),
-        cmocka_unit_test(test_huge_windows),  cmocka_unit_test(test_unpool),
+        cmocka_unit_test(test_pools),          cmocka_unit_test(test_blocked),
+        cmocka_unit_test(test_global),         cmocka_unit_test(test_lp),
+        cmocka_unit_test(test_storage_order),  cmocka_unit_test(test_ceil_mode_starts_inside),
+        cmocka_unit_test(test_huge_windows),   cmocka_unit_test(test_unpool),
+        cmocka_unit_test(test_means_of_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,18 +120,29 @@ static void test_encoder(void **state)
     }
 }
 
-/* One projection makes all three, which a Split tells apart: how vision transformers are exported. */
-static void build_split(bool also_read)
+typedef enum apart { APART_SPLIT, APART_INDEX, APART_LIST } apart;
+
+/* One projection makes all three, which a Split, or one index each, a scalar or a list of one, tells apart: how vision
+ * transformers are exported. */
+static void build_split(bool also_read, apart how)
 {
     pass_graph_open(t, 13);
     uint32_t x = pass_graph_input(t, sn_shape(3, 1, ROWS, 3 * WIDTH));
     uint32_t y = reshape(x, 5, (const int64_t[]){1, ROWS, 3, HEADS, DEPTH}), part[3];
     y = transpose(y, 5, (const int64_t[]){2, 0, 3, 1, 4});
-    part[0] = pass_graph_one(t, "Split", y);
-    for (int i = 1; i < 3; i++)
-        part[i] = pass_graph_another_output(t, sn_shape(5, 1, 1, HEADS, ROWS, DEPTH));
-    pass_graph_infer_last(t);
-    for (int i = 0; i < 3; i++)
+    if (how == APART_SPLIT) {
+        part[0] = pass_graph_one(t, "Split", y);
+        for (int i = 1; i < 3; i++)
+            part[i] = pass_graph_another_output(t, sn_shape(5, 1, 1, HEADS, ROWS, DEPTH));
+        pass_graph_infer_last(t);
+    }
+    for (int64_t i = 0; i < 3 && how != APART_SPLIT; i++) {
+        uint32_t at = list(1, (const int64_t[]){i == 2 ? -1 : i});
+        if (how == APART_INDEX)
+            at = sn_rewrite_const_reshape(t->g, at, &(setsuna_shape){0});
+        part[i] = pass_graph_two(t, "Gather", y, at);
+    }
+    for (int i = 0; i < 3 && how != APART_INDEX; i++)
         part[i] = pass_graph_two(t, "Squeeze", part[i], list(1, (const int64_t[]){0}));
     uint32_t k = transpose(part[1], 4, (const int64_t[]){0, 1, 3, 2});
     y = pass_graph_two(t, "Mul", pass_graph_two(t, "MatMul", part[0], k), pass_graph_number(t, SCALE));
@@ -144,16 +155,18 @@ static void build_split(bool also_read)
 static void test_split_projection(void **state)
 {
     (void)state;
-    for (int also_read = 0; also_read < 2; also_read++) {
-        build_split(also_read);
+    for (int i = 0; i < 6; i++) {
+        const bool also_read = i % 2;
+        const apart how = (apart)(i / 2);
+        build_split(also_read, how);
         const sn_node *n = run_pass();
         assert_non_null(n);
-        for (int64_t i = 0; i < 3; i++) {
+        for (int64_t k = 0; k < 3; k++) {
             static const char *const names[3] = {"q", "k", "v"};
-            assert_int_equal(n->in[i], t->g->input[0]);
-            assert_view(n, names[i], (const int64_t[]){i * WIDTH, 1, DEPTH, 3 * WIDTH, 1});
+            assert_int_equal(n->in[k], t->g->input[0]);
+            assert_view(n, names[k], (const int64_t[]){k * WIDTH, 1, DEPTH, 3 * WIDTH, 1});
         }
-        assert_int_equal(t->g->n_node, also_read ? 6 : 1); /* what else is read stays */
+        assert_int_equal(t->g->n_node, !also_read ? 1 : how == APART_INDEX ? 5 : 6); /* what else is read stays */
         pass_graph_close(t);
     }
 }

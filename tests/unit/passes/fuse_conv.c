@@ -1,4 +1,5 @@
 #include "unit/passes/conv_graph.h"
+#include <math.h>
 
 static void open_conv(pass_graph *t, uint32_t *x)
 {
@@ -46,6 +47,31 @@ static void test_clip(void **state)
     assert_true(conv_graph_pass(&t, &sn_pass_fuse_conv));
     assert_int_equal(t.g->n_node, 3); /* the bound of the second one is not known */
     pass_graph_close(&t);
+}
+
+/* Max with a number, behind a convolution or its LeakyRelu, on either side; NaN would be a result, not a bound. */
+static void test_floor(void **state)
+{
+    (void)state;
+    for (int bits = 0; bits < 16; bits++) {
+        pass_graph t;
+        uint32_t x;
+        bool leaky = bits & 1, swap = bits & 2, nan = bits & 4, wide = bits & 8;
+        open_conv(&t, &x);
+        uint32_t y = conv_graph_conv(&t, x, 9, 3);
+        y = leaky ? pass_graph_one(&t, "LeakyRelu", y) : y;
+        uint32_t bound =
+            wide ? conv_graph_noise(&t, sn_shape(3, 9, 1, 1), 5) : pass_graph_number(&t, nan ? NAN : -0.1f);
+        y = swap ? pass_graph_two(&t, "Max", bound, y) : pass_graph_two(&t, "Max", y, bound);
+        pass_graph_output(&t, y);
+        lower(&t);
+        bool fused = !wide && !nan;
+        assert_int_equal(conv_graph_pass(&t, &sn_pass_fuse_conv), fused || leaky);
+        assert_int_equal(t.g->n_node, fused ? 1 : 2);
+        if (fused)
+            assert_string_equal(sn_node_string(&t.g->node[0], "activation", ""), leaky ? "leaky_relu_max" : "clip");
+        pass_graph_close(&t);
+    }
 }
 
 /* Add before the activation, as in residual networks; the later convolution takes the earlier one's result. */
@@ -120,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_clip),
+        cmocka_unit_test(test_floor),
         cmocka_unit_test(test_residual_before),
         cmocka_unit_test(test_residual_after),
         cmocka_unit_test(test_numbers_after_the_activation),

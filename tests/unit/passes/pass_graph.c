@@ -13,7 +13,7 @@ void pass_graph_open(pass_graph *t, int32_t opset)
     t->g = sn_graph_create(t->arena, "test");
     t->opset = opset;
     t->cpu = sn_cpu_detect();
-    t->store = sn_pack_store_create(sn_allocator_default());
+    t->store = sn_pack_store_create(sn_allocator_default(), 0);
     assert_non_null(t->g);
     assert_non_null(t->store);
 }
@@ -59,7 +59,7 @@ uint32_t pass_graph_number(pass_graph *t, float v)
 static const sn_op *pass_graph_ctx(pass_graph *t, const sn_node *n, sn_op_ctx *c, setsuna_error *err)
 {
     const sn_op *op = NULL;
-    if (sn_op_check(n, &op, err) != SETSUNA_OK)
+    if (sn_op_check(n, NULL, &op, err) != SETSUNA_OK)
         return NULL;
     *c = (sn_op_ctx){.node = n,
                      .op = op,

@@ -203,6 +203,49 @@ static void test_dynamic_convolution(void **state)
     }
 }
 
+/* Dynamically quantised products of a transformer: what follows in floats is part of the step. */
+static void test_dynamic_product(void **state)
+{
+    (void)state;
+    static float before[QUANT_ELEMENTS], after[QUANT_ELEMENTS];
+    enum { M = 5, K = 12, N = 7 };
+    for (int i = 0; i < 12; i++) {
+        const bool relu = i & 1, residual = i & 2, also_read = i >= 4 && i < 8, broadcast = i >= 8;
+        pass_graph t;
+        uint32_t q[3];
+        pass_graph_open(&t, 13);
+        uint32_t x = pass_graph_input(&t, sn_shape(3, 1, M, K));
+        uint32_t r = pass_graph_input(&t, broadcast ? sn_shape(2, 1, N) : sn_shape(3, 1, M, N));
+        for (int k = 0; k < 3; k++)
+            q[k] = sn_graph_add_value(t.g, "", SETSUNA_DTYPE_NONE);
+        assert_true(sn_graph_add_node(t.g, "", "DynamicQuantizeLinear", t.opset, "q", &x, 1, q, 3));
+        pass_graph_infer_last(&t);
+        uint32_t w = byte_const(&t, SETSUNA_I8, sn_shape(2, K, N), 5);
+        uint32_t y = pass_graph_node(&t, "", "MatMulInteger", (uint32_t[]){q[0], w, q[2]}, 3), sum = y;
+        y = sn_graph_add_value(t.g, "", SETSUNA_DTYPE_NONE);
+        sn_node *n = sn_graph_add_node(t.g, "", "Cast", t.opset, "f", &sum, 1, &y, 1);
+        assert_true(n && sn_node_add_int(t.g, n, "to", SETSUNA_F32));
+        pass_graph_infer_last(&t);
+        y = pass_graph_two(&t, "Mul", y, pass_graph_two(&t, "Mul", q[1], conv_graph_noise(&t, sn_shape(1, N), 9)));
+        y = pass_graph_two(&t, "Add", conv_graph_noise(&t, sn_shape(1, N), 10), y);
+        const uint32_t sums = y;
+        y = relu ? pass_graph_one(&t, "Relu", y) : y;
+        y = residual ? pass_graph_two(&t, "Add", r, y) : y;
+        pass_graph_output(&t, y);
+        if (also_read)
+            pass_graph_output(&t, sums);
+        size_t count = pass_graph_run(&t, before, QUANT_ELEMENTS);
+        assert_true(pass_graph_pass(&t, &sn_pass_recognise_dynamic));
+        assert_int_equal(pass_graph_run(&t, after, QUANT_ELEMENTS), count);
+        assert_memory_equal(before, after, count * sizeof *after);
+        assert_int_equal(conv_graph_count(&t, "setsuna", "QMatMul"), 1);
+        assert_int_equal(conv_graph_count(&t, "", "Cast"), 0);
+        assert_int_equal(conv_graph_count(&t, "", "Relu"), relu && also_read);
+        assert_int_equal(conv_graph_count(&t, "", "Add"), residual && (also_read || broadcast));
+        pass_graph_close(&t);
+    }
+}
+
 /* Pools and moves of bytes that are no floats between, as ONNX Runtime's quantiser writes them. */
 static void test_bytes_move(void **state)
 {
@@ -231,10 +274,10 @@ static void test_bytes_move(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convolution),   cmocka_unit_test(test_table),
-        cmocka_unit_test(test_residual),      cmocka_unit_test(test_a_network),
-        cmocka_unit_test(test_other_readers), cmocka_unit_test(test_dynamic_convolution),
-        cmocka_unit_test(test_bytes_move),
+        cmocka_unit_test(test_convolution),     cmocka_unit_test(test_table),
+        cmocka_unit_test(test_residual),        cmocka_unit_test(test_a_network),
+        cmocka_unit_test(test_other_readers),   cmocka_unit_test(test_dynamic_convolution),
+        cmocka_unit_test(test_dynamic_product), cmocka_unit_test(test_bytes_move),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,17 @@ def check_intervals(result):
         assert (interval["longer"] == 1) == (interval["verdict"] == "certified"), name
 
 
+def check_slo(slo):
+    """What fill_slo says: 80 of 4,000 are lost, the others take 5 to 6 ms."""
+    assert slo["requests"] == 4000 and slo["lost"] == 80 and slo["good"] == 3920 and slo["limit_ns"] == 10000000
+    assert abs(slo["goodput_per_s"] - 98) < 1e-9 and slo["verdict"] == "missed" and slo["longer"] == 1
+    verdicts = {term["name"]: term["verdict"] for term in slo["terms"]}
+    assert verdicts == {"p50": "met", "p99": "missed", "goodput": "met", "error": "met", "attainment": "met"}, verdicts
+    assert ["measured" in term for term in slo["terms"]] == [True, False, True, True, True]
+    for term in slo["terms"]:
+        assert term["tested_lo"] <= term["tested"] <= term["tested_hi"], term
+
+
 def check_causes(causes):
     """The books close, and the quantiles that would be are those of fewer causes."""
     for row in causes["bands"] + causes["worst"]:
@@ -96,6 +107,11 @@ def check_sense(case, result):
         assert [p.get("idle_ns") for p in result["schedule"]["points"]] == ([] if case == "schedule" else [0, 1000000])
     if "intervals_ns" in result:
         check_intervals(result)
+    assert ("slo" in result) == (case == "slo"), case
+    if "slo" in result:
+        check_slo(result["slo"])
+        cost = result["cost"]
+        assert abs(cost["per_thousand"] - 0.001) < 1e-12 and abs(cost["per_million"] - 1) < 1e-9 and cost["joules"] == 0.5
     assert ("stream" in result) == (case == "stream"), case
     if "stream" in result:
         stream = result["stream"]
@@ -134,12 +150,15 @@ def check_strictness(document):
     for path in places(document):
         if not path:
             continue
-        optional = (("stream",), ("per_op",), ("intervals_ns",), ("schedule",), ("schedule", "scenario"), ("causes",),
-                    ("causes", "evidence", "throttled"))
-        if isinstance(path[-1], str) and path not in optional:
+        optional = (("stream",), ("per_op",), ("intervals_ns",), ("schedule",), ("schedule", "scenario"), ("slo",), ("search",),
+                    ("cost",), ("causes",), ("causes", "evidence", "throttled"))
+        if isinstance(path[-1], str) and path not in optional and path[-1] not in (
+                "measured", "stretch_lo", "stretch_hi", "met_per_s", "missed_per_s") and path[:-1] != ("cost",):
             assert_refused(changed(document, path, lambda p, k: p.pop(k)), f"{path} missing")
-        assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, None)), f"{path} null")
-        if path[-1] not in ("settled", "valid") and (path[-2:-1] != ("evidence",) or path[-1] in ("switches", "fault_ns")):
+        if path[-1] not in ("n_cpus_online", "memory_bytes", "page_bytes"):
+            assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, None)), f"{path} null")
+        flag = path[-2:-1] == ("evidence",) and path[-1] not in ("switches", "fault_ns")
+        if path[-1] not in ("settled", "valid", "overloaded", "interrupted") and not flag:
             assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, True)), f"{path} true")
         if path[-1] != "knock_on_ns" and path[-2:-1] not in (("causes_ns",), ("own_ns",)):
             assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, -1)), f"{path} -1")
@@ -162,8 +181,8 @@ def check_documentation():
         assert not found, f"the example in docs/json.md: {found}"
 
 
-for name in ["empty", "one", "typical", "stream", "histogram", "overdrawn", "hostile", "per_op", "schedule", "curve",
-             "causes"]:
+for name in ["empty", "one", "typical", "stream", "histogram", "overdrawn", "hostile", "per_op", "schedule", "slo",
+             "curve", "causes"]:
     emitted = emit(name)
     problems = list(violations(emitted, SCHEMA))
     assert not problems, f"{name}: {problems}"
@@ -172,5 +191,6 @@ check_strictness(emit("one"))
 check_strictness(emit("stream"))
 check_strictness(emit("per_op"))
 check_strictness(emit("schedule"))
+check_strictness(emit("slo"))
 check_strictness(emit("causes"))
 check_documentation()

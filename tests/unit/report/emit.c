@@ -267,6 +267,22 @@ static causes_rig *fill_causes(void)
     return c;
 }
 
+/* Of 4,000 requests, 80 are never answered. */
+static void fill_slo(const char *text, sn_objective *o, sn_objective_result *result)
+{
+    sn_samples s;
+    sn_samples_init(&s, NULL, 0);
+    if (sn_objective_parse(text, o, NULL) != SETSUNA_OK)
+        abort();
+    for (uint64_t i = 0; i < 4000; i++)
+        if (sn_samples_record(&s, i % 50 == 7 ? SN_OBJECTIVE_LOST : 5000000 + i * 7919 % 1000000) != SETSUNA_OK)
+            abort();
+    if (sn_objective_judge(o, &(sn_objective_run){.latency = &s, .open = true, .rate_per_s = 100}, 0.99, result) !=
+        SETSUNA_OK)
+        abort();
+    sn_samples_fini(&s);
+}
+
 static int emit_bench(sn_sink *sink, const char *name)
 {
     static const struct {
@@ -285,6 +301,7 @@ static int emit_bench(sn_sink *sink, const char *name)
         {"overdrawn", 500, 0, true, false, 1, "m.onnx"},
         {"per_op", 1, 0, false, false, 1, "model.onnx"},
         {"schedule", 900, 0, false, false, 1, "model.onnx"},
+        {"slo", 900, 0, false, false, 1, "model.onnx"},
         {"curve", 30, 0, false, false, 1, "model.onnx"},
         {"causes", 40, 0, false, false, 1, "model.onnx"},
         {"hostile", 10, 0, false, false, 3, "\x1b[31m\"\\\n\xff\xed\xa0\x80/model.onnx"},
@@ -306,7 +323,10 @@ static int emit_bench(sn_sink *sink, const char *name)
         sn_book_init(&openings, NULL, 0);
         fill_book(&b, cases[i].n, cases[i].overdrawn);
         fill_book(&openings, cases[i].stream ? 7 : 0, false);
+        sn_passport passport;
+        sn_passport_read(&passport);
         sn_bench_result r = {.setsuna = "0.1.0",
+                             .passport = &passport,
                              .model = cases[i].model,
                              .engine = "native",
                              .threads = 2,
@@ -347,6 +367,22 @@ static int emit_bench(sn_sink *sink, const char *name)
         if (text) {
             fill_schedule(text, &r.ledger.wall, &schedule, &scheduled);
             r.schedule = &scheduled;
+        }
+        sn_objective objective;
+        sn_objective_result judged;
+        sn_objective_report slo = {"p50=6ms,p99=10ms,goodput=90/s,error=5%,attainment=50%", &objective, &judged};
+        sn_search_report search = {.confidence = 0.99,
+                                   .met = 100,
+                                   .missed = 105.5,
+                                   .n = 2,
+                                   .rate = {{.rate_per_s = 200, .verdict = SN_OBJECTIVE_MISSED, .n = 200, .seconds = 1},
+                                            {.rate_per_s = 100, .n = 2000, .seconds = 20.5, .attained = 0.999}}};
+        sn_cost_report cost = {.rate_per_s = 100, .price_per_hour = 0.36, .watts = 50, .watts_declared = true};
+        if (strcmp(name, "slo") == 0) {
+            fill_slo(slo.text, &objective, &judged);
+            r.slo = &slo;
+            r.search = &search;
+            r.cost = &cost;
         }
         sn_json w;
         sn_json_init(&w, sink, 2);
