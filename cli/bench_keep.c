@@ -6,6 +6,7 @@
 #include "history/history.h"
 #include "report/passport_report.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool sn_bench_keep_add_tag(sn_bench_keep_options *o, const char *text)
@@ -17,9 +18,14 @@ bool sn_bench_keep_add_tag(sn_bench_keep_options *o, const char *text)
     return true;
 }
 
+static bool keep_is_off(const sn_bench_keep_options *o)
+{
+    return o->off || (!o->db && !o->n_tags && getenv("SETSUNA_NO_HISTORY"));
+}
+
 bool sn_bench_keep_wants_log(const sn_bench_keep_options *o)
 {
-    return !o->off || o->report;
+    return !keep_is_off(o) || o->report;
 }
 
 /* The wall clock at a reading of the monotonic one. */
@@ -134,7 +140,7 @@ bool sn_bench_keep(const sn_bench_keep_options *o, const sn_bench_keep_run *run)
         .log_bytes = t.log_bytes,
     };
     bool done = true;
-    if (!o->off && keep_in_history(o, run, &kept, &err) != SETSUNA_OK) {
+    if (!keep_is_off(o) && keep_in_history(o, run, &kept, &err) != SETSUNA_OK) {
         sn_cli_error(&err);
         sn_cli_fail("history", "the run is not kept (--no-history does without)");
         done = !o->db && !o->n_tags;

@@ -25,7 +25,8 @@ typedef struct sn_bench_keep_options {
 /* false: too many tags, or one of a length that the history does not take. */
 bool sn_bench_keep_add_tag(sn_bench_keep_options *o, const char *text);
 
-/* Whether anything wants the log of requests. */
+/* Whether anything wants the log of requests. SETSUNA_NO_HISTORY in the environment, with any value, is --no-history
+ * where neither --db nor --tag is given: for programs that run bench many times. */
 bool sn_bench_keep_wants_log(const sn_bench_keep_options *o);
 
 typedef struct sn_bench_keep_run {

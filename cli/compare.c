@@ -10,6 +10,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -264,6 +265,7 @@ int sn_cli_compare(int argc, char **argv)
     }
     if (c.precision < 0)
         c.precision = c.margin / 2;
+    setenv("SETSUNA_NO_HISTORY", "1", 1); /* its many runs are not for the list (cli/bench_keep.h) */
     setsuna_error err = {0};
     setsuna_status status = first < argc ? sn_compare_words_long(&c.words, argv + first, argc - first, &err)
                                          : sn_compare_words_short(&c.words, argv, n_operands, c.a, c.b, &err);

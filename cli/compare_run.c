@@ -114,21 +114,20 @@ static setsuna_status run_read(const run_folder *f, const char *name, sn_compare
 setsuna_status sn_compare_run_start(char *const *argv, const char *name, const volatile sig_atomic_t *stop,
                                     sn_compare_run *out, setsuna_error *err)
 {
-    static char json[] = "--json", log[] = "--log", no_history[] = "--no-history";
+    static char json[] = "--json", log[] = "--log";
     char *words[RUN_ARGS_MAX];
     size_t n = 0;
     run_folder f;
     pid_t pid;
     for (; argv[n]; n++) {
-        if (n + 5 >= RUN_ARGS_MAX)
-            return sn_fail(err, SETSUNA_ELIMIT, name, "more than %d words", RUN_ARGS_MAX - 5);
+        if (n + 4 >= RUN_ARGS_MAX)
+            return sn_fail(err, SETSUNA_ELIMIT, name, "more than %d words", RUN_ARGS_MAX - 4);
         words[n] = argv[n];
     }
     SN_TRY(run_folder_create(&f, err));
     words[n++] = json;
     words[n++] = log;
     words[n++] = f.log;
-    words[n++] = no_history; /* a comparison's many short runs are no history of anything */
     words[n] = NULL;
     setsuna_status status = run_spawn(words, &f, &pid, err);
     int result = status == SETSUNA_OK ? run_wait(pid, stop) : 0;

@@ -4,8 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char compare_bench[] = "bench", compare_duration[] = "--duration", compare_second[] = "1s",
-            compare_no_history[] = "--no-history";
+static char compare_bench[] = "bench", compare_duration[] = "--duration", compare_second[] = "1s";
 
 static setsuna_status words_memory(setsuna_error *err)
 {
@@ -56,8 +55,9 @@ static char *words_join(sn_arena *arena, char *const *word)
             *p++ = '\'';
         for (const char *c = word[i]; *c; c++) {
             if (*c == '\'') {
-                memcpy(p, "'\\'", 3);
-                p += 3;
+                *p++ = '\''; /* out of the quotation, a mark by itself, and in again */
+                *p++ = '\\';
+                *p++ = '\'';
             }
             *p++ = *c;
         }
@@ -94,11 +94,8 @@ static setsuna_status words_arm(sn_compare_words *w, int arm, char *const *word,
     if (own && !(w->arm[arm][0] = words_self(w->arena)))
         return sn_fail(err, SETSUNA_EIO, NULL, "this program does not know its own path: name one before bench");
     int at = own;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         w->arm[arm][at++] = word[i];
-        if (own && i == 0)
-            w->arm[arm][at++] = compare_no_history;
-    }
     w->arm[arm][at] = NULL;
     return SETSUNA_OK;
 }

@@ -58,9 +58,10 @@ typedef struct sn_conv_spec {
 } sn_conv_spec;
 
 typedef enum sn_conv_wino_use {
-    SN_CONV_WINO_NEVER, /* there is no such kernel, or it is not wanted */
-    SN_CONV_WINO_FAST,  /* where it is estimated to be faster */
-    SN_CONV_WINO_ALWAYS /* where it is possible: for tests */
+    SN_CONV_WINO_NEVER,   /* there is no such kernel, or it is not wanted */
+    SN_CONV_WINO_FAST,    /* where it is estimated to be faster */
+    SN_CONV_WINO_ALWAYS2, /* where it is possible, with 2x2 outputs a tile: for tests */
+    SN_CONV_WINO_ALWAYS4  /* likewise with 4x4 */
 } sn_conv_wino_use;
 
 /* How many accumulators a level's registers hold, and how its loops are best cut. */
@@ -94,7 +95,7 @@ typedef struct sn_conv {
     /* The last block has at most b / 2 channels, and its vectors two sums of each: of even inputs and of odd ones. */
     bool half;
     bool winograd;                /* n_tile and band_tiles are then of wino_h x wino_w pixels... */
-    int64_t wino_h, wino_w;       /* ...each 4, or 1 along an axis with one tap... */
+    int64_t wino_h, wino_w;       /* ...each 4 or 2, or 1 along an axis with one tap... */
     int64_t wino_rows, wino_cols; /* ...of which an image has so many */
     double flops;
 } sn_conv;
@@ -229,10 +230,10 @@ typedef struct sn_conv_share {
 } sn_conv_share;
 sn_conv_share sn_conv_part(const sn_conv *cv, uint32_t part, uint32_t n_parts);
 
-/* Products of a tile of a Winograd convolution: those of its two axes, 6 or 1. */
+/* Products of a tile of a Winograd convolution: those of its two axes, 6, 4 or 1. */
 static inline int64_t sn_conv_wino_products(const sn_conv *cv)
 {
-    return (cv->wino_h > 1 ? 6 : 1) * (cv->wino_w > 1 ? 6 : 1);
+    return (cv->wino_h > 1 ? cv->wino_h + 2 : 1) * (cv->wino_w > 1 ? cv->wino_w + 2 : 1);
 }
 
 /* Scratch of a part of a Winograd convolution: for each of the products, a chunk's transformed pixels of all input

@@ -1,6 +1,5 @@
 /* Tiling, splitting and packing of convolutions: everything about them that is not arithmetic on pixels. */
 #include "kernels/conv.h"
-#include "kernels/conv_winograd.h"
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +11,8 @@ enum {
     CONV_BAND_BYTES = 320 << 10,
     CONV_NEAR_BYTES = 20 << 10,        /* likewise, in a first level of 32 or 48 KiB */
     CONV_WINO_BYTES = 704 << 10,       /* transformed pixels and products */
-    CONV_WINO_ONCE_BYTES = 1536 << 10, /* so much of them, if the weights then pass only once */
+    CONV_WINO_ONCE_BYTES = 1536 << 10, /* so much of them, if the weights then pass only once; and */
+    CONV_WINO_FAR_BYTES = 3 << 20,     /* so much, if the weights do not stay in the second level */
     /* With fewer, parts share out the outputs instead, and each transforms all pixels. */
     CONV_WINO_TILES_PER_PART = 14,
     /* Below this a share is not worth the hand-over to another thread, which costs a fraction of a microsecond. */
@@ -182,19 +182,42 @@ static void conv_choose_order(sn_conv *cv)
 static double conv_wino_cycles(const sn_conv *cv, int64_t n, bool weights_stay)
 {
     const sn_conv_spec *s = &cv->s;
-    int64_t in_blocks = conv_ceil_div(s->ic, cv->limits.block);
+    double in_blocks = (double)conv_ceil_div(s->ic, cv->limits.block), out_blocks = (double)cv->out_blocks;
     conv_cut px = {cv->row_tiles, cv->tile_base, cv->tile_more};
     conv_cut blocks = {cv->n_bundle, cv->bundle_base, cv->bundle_more};
-    bool square = cv->wino_h > 1 && cv->wino_w > 1;
-    double n_product = (double)sn_conv_wino_products(cv),
-           products = n_product * (double)s->ic * conv_grid_cycles(px, blocks);
+    double products = (double)(sn_conv_wino_products(cv) * s->ic) * conv_grid_cycles(px, blocks);
+    bool line = cv->wino_h == 1 || cv->wino_w == 1;
     /* Measured: a tile of a block takes so many cycles to transform in, and out. */
-    double in = square ? 130 : 20, out = square ? 110 : 20;
-    double transforms = (double)n * (in * (double)in_blocks + out * (double)cv->out_blocks);
-    double weights = 4.0 * n_product * (double)s->ic * (double)(cv->out_blocks * cv->limits.block);
+    double in = line ? 20 : cv->wino_w == 2 ? 70 : 130, out = line ? 20 : cv->wino_w == 2 ? 50 : 110;
+    double transforms = (double)n * (in * in_blocks + out * out_blocks);
+    double weights = 4.0 * (double)sn_conv_weights_size(cv);
     /* From the second level, or from memory. Those of a line are twice what a direct sum has to bring as well. */
-    double bytes_per_cycle = weights_stay ? 32 : square ? 9 : 18;
+    double bytes_per_cycle = weights_stay ? 32 : line ? 18 : 9;
     return fmax(products, weights / bytes_per_cycle) + transforms;
+}
+
+/* The convolution as a Winograd product with `out` outputs a tile along each axis with three taps. Returns its cycles.
+ */
+static double conv_plan_winograd(sn_conv *w, int64_t out)
+{
+    sn_conv_spec *s = &w->s;
+    int64_t b = w->limits.block, in_blocks = conv_ceil_div(s->ic, b), ow = s->ow;
+    w->winograd = true;
+    w->wino_h = s->kh == 3 ? out : 1, w->wino_w = s->kw == 3 ? out : 1;
+    w->wino_rows = conv_ceil_div(s->oh, w->wino_h), w->wino_cols = conv_ceil_div(s->ow, w->wino_w);
+    w->n_tile = s->n * w->wino_rows * w->wino_cols;
+    double per_tile = 4.0 * (double)sn_conv_wino_products(w) * (double)((in_blocks + w->out_blocks) * b);
+    int64_t most = w->limits.px_max[1] ? w->limits.px_max[1] : w->limits.px_max[0];
+    int64_t chunk = (int64_t)fmax(CONV_WINO_BYTES / per_tile, (double)most);
+    chunk = chunk > most ? chunk / most * most : chunk;
+    double weights = 4.0 * (double)sn_conv_weights_size(w);
+    double once = weights > 1 << 20 ? CONV_WINO_FAR_BYTES : CONV_WINO_ONCE_BYTES;
+    w->band_tiles = w->n_tile < chunk || (double)w->n_tile * per_tile <= once ? w->n_tile : chunk;
+    s->ow = w->band_tiles; /* what conv_choose_tile cuts */
+    conv_choose_tile(w);
+    s->ow = ow;
+    double chunks = (double)w->n_tile / (double)w->band_tiles;
+    return chunks * conv_wino_cycles(w, w->band_tiles, chunks > 1 && weights < 2e6);
 }
 
 /* Three taps along one axis or both. */
@@ -203,36 +226,25 @@ static bool conv_wino_taps(int64_t kh, int64_t kw)
     return (kh == 3 || kh == 1) && (kw == 3 || kw == 1) && kh * kw > 1;
 }
 
-/* Tries the convolution as a Winograd product; on false *cv is as before. */
-static bool conv_try_winograd(sn_conv *cv, double direct_cycles)
+/* Tries the convolution as a Winograd product; otherwise *cv stays as it is. */
+static void conv_try_winograd(sn_conv *cv, double direct_cycles)
 {
-    sn_conv w = *cv;
-    sn_conv_spec *s = &w.s;
-    if (w.limits.winograd == SN_CONV_WINO_NEVER || !conv_wino_taps(s->kh, s->kw) || s->stride_h != 1 ||
-        s->stride_w != 1 || s->dilation_h != 1 || s->dilation_w != 1 || s->group != 1 || s->plain_in ||
-        s->step_h != 1 || s->step_w != 1)
-        return false;
-    int64_t b = w.limits.block, in_blocks = conv_ceil_div(s->ic, b);
-    w.winograd = true;
-    w.wino_h = s->kh == 3 ? SN_WINO_OUT : 1, w.wino_w = s->kw == 3 ? SN_WINO_OUT : 1;
-    w.wino_rows = conv_ceil_div(s->oh, w.wino_h), w.wino_cols = conv_ceil_div(s->ow, w.wino_w);
-    w.n_tile = s->n * w.wino_rows * w.wino_cols;
-    double n_product = (double)sn_conv_wino_products(&w),
-           per_tile = 4.0 * n_product * (double)((in_blocks + w.out_blocks) * b);
-    int64_t most = w.limits.px_max[1] ? w.limits.px_max[1] : w.limits.px_max[0];
-    int64_t chunk = (int64_t)fmax(CONV_WINO_BYTES / per_tile, (double)most);
-    chunk = chunk > most ? chunk / most * most : chunk;
-    w.band_tiles = w.n_tile < chunk || (double)w.n_tile * per_tile <= CONV_WINO_ONCE_BYTES ? w.n_tile : chunk;
-    s->ow = w.band_tiles; /* what conv_choose_tile cuts */
-    conv_choose_tile(&w);
-    s->ow = cv->s.ow;
-    double chunks = (double)w.n_tile / (double)w.band_tiles;
-    double weights = 4.0 * n_product * (double)s->ic * (double)(w.out_blocks * b);
-    double cycles = chunks * conv_wino_cycles(&w, w.band_tiles, chunks > 1 && weights < 2e6);
-    if (cycles > 0.8 * direct_cycles && w.limits.winograd == SN_CONV_WINO_FAST)
-        return false;
-    *cv = w;
-    return true;
+    const sn_conv_spec *s = &cv->s;
+    sn_conv_wino_use use = cv->limits.winograd;
+    if (use == SN_CONV_WINO_NEVER || !conv_wino_taps(s->kh, s->kw) || s->stride_h != 1 || s->stride_w != 1 ||
+        s->dilation_h != 1 || s->dilation_w != 1 || s->group != 1 || s->plain_in || s->step_h != 1 || s->step_w != 1)
+        return;
+    sn_conv best = *cv, small = *cv;
+    double cycles = conv_plan_winograd(&best, 4);
+    if (s->kh == 3 && s->kw == 3 && use != SN_CONV_WINO_ALWAYS4) {
+        double small_cycles = conv_plan_winograd(&small, 2);
+        if (use == SN_CONV_WINO_ALWAYS2 || small_cycles < 0.95 * cycles) {
+            best = small;
+            cycles = small_cycles;
+        }
+    }
+    if (use != SN_CONV_WINO_FAST || cycles <= 0.8 * direct_cycles)
+        *cv = best;
 }
 
 void sn_conv_plan(const sn_conv_spec *spec, const sn_conv_limits *limits, sn_conv *out)

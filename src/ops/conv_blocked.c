@@ -259,8 +259,8 @@ static setsuna_status conv_blocked_pack_all(sn_op_ctx *c, conv_blocked_param *p)
     int64_t taps = s->kh * s->kw;
     conv_blocked_pack from = {cv, &p->table, p->bf16 != NULL, c->in[CONV_BLOCKED_W].shape.dim[1]};
     uint64_t key = sn_hash_u64(sn_hash_str(0, p->bf16 ? "conv_pairs" : "conv_bundles"), w->uid);
-    const int64_t layout[] = {cv->winograd,     s->ic,        s->oc,   taps, s->group, cv->x_lanes,
-                              cv->limits.block, cv->n_bundle, cv->half};
+    const int64_t layout[] = {cv->wino_h * cv->wino_w, s->ic,        s->oc,   taps, s->group, cv->x_lanes,
+                              cv->limits.block,        cv->n_bundle, cv->half};
     key = sn_hash_u64(key, f ? f->uid : 0);
     for (size_t i = 0; i < sizeof layout / sizeof layout[0]; i++)
         key = sn_hash_u64(key, (uint64_t)layout[i]);

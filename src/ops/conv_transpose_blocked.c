@@ -7,15 +7,22 @@
  *
  * Where all taps of all outputs fit one block, they are the channels of one convolution, and its result is spread over
  * a plain Y.
+ *
+ * A strip of a few rows is done at a time, so that all taps find its pixels in the cache, and the spread their results.
  */
 #include "base/checked.h"
 #include "base/hash.h"
 #include "ops/conv_attr.h"
 #include "ops/conv_blocked.h"
+#include "ops/parts.h"
 #include <string.h>
 
+enum { CONV_UP_STRIP_BYTES = 128 << 10 }; /* of pixels read and results made: a part of the second-level cache */
+
 typedef struct conv_up_param {
-    sn_conv conv; /* of one tap, or of all when spread */
+    sn_conv conv;                    /* of one tap, or of all when spread; of a strip of an image */
+    int64_t rows, strips;            /* of a strip; strips of all images */
+    int64_t x_image, x_row, y_image; /* elements of a whole image, and of a row of X */
     sn_conv_table table;
     const float *w, *bias;
     int64_t kh, kw, taps, maps;
@@ -139,15 +146,43 @@ typedef struct conv_up_call {
     float *plain;
 } conv_up_call;
 
+/* Pixel (y, x) of the strip's result holds a kh x kw patch of each map. first: the strip's first row, of all images. */
+static void conv_up_spread(const conv_up_param *p, const float *x, float *plain, int64_t first)
+{
+    int64_t b = p->conv.limits.block, iw = p->iw, width = iw * p->kw, image = first / p->ih;
+    for (int64_t i = 0; i < p->rows * p->maps * p->kh; i++) { /* a row of Y */
+        int64_t ky = i % p->kh, row = i / p->kh % p->rows, map = i / p->kh / p->rows;
+        const float *from = x + row * iw * b + map * p->taps + ky * p->kw;
+        float *y = plain + (((image * p->maps + map) * p->ih + first % p->ih + row) * p->kh + ky) * width;
+        for (int64_t ix = 0; ix < iw && p->kw == 2; ix++)
+            memcpy(y + ix * 2, from + ix * b, 2 * sizeof *y);
+        for (int64_t ix = 0; ix < iw && p->kw != 2; ix++)
+            memcpy(y + ix * p->kw, from + ix * b, (size_t)p->kw * sizeof *y);
+        if (p->late)
+            p->table.finish(&p->end, y, width);
+    }
+}
+
 static void conv_up_part(void *arg, uint32_t part, uint32_t n_parts)
 {
     const conv_up_call *q = arg;
     const conv_up_param *p = q->p;
     sn_conv_io io = q->io;
-    for (int64_t t = 0; t < (p->spread ? 1 : p->taps); t++) {
-        io.w = q->io.w + (size_t)t * sn_conv_weights_size(&p->conv);
-        io.y = q->io.y + (t / p->kw * p->conv.s.y_w + t % p->kw) * p->conv.limits.block;
-        p->table.dense(&p->conv, &io, part, n_parts);
+    int64_t b = p->conv.limits.block, width = p->iw * p->kw, from, to;
+    sn_pool_range(p->strips, 1, part, n_parts, &from, &to);
+    for (int64_t i = from; i < to; i++) {
+        int64_t image = i * p->rows / p->ih, row = i * p->rows % p->ih;
+        io.x = q->io.x + image * p->x_image + row * p->x_row;
+        for (int64_t t = 0; t < p->taps && !p->spread; t++) {
+            io.w = q->io.w + (size_t)t * sn_conv_weights_size(&p->conv);
+            io.y = q->io.y + image * p->y_image + ((row * p->kh + t / p->kw) * width + t % p->kw) * b;
+            p->table.dense(&p->conv, &io, 0, 1);
+        }
+        if (p->spread) {
+            io.y = q->io.y + part * p->conv.y_image;
+            p->table.dense(&p->conv, &io, 0, 1);
+            conv_up_spread(p, io.y, q->plain, i * p->rows);
+        }
     }
 }
 
@@ -157,36 +192,45 @@ static void conv_up_plain_part(void *arg, uint32_t part, uint32_t n_parts)
     q->p->table.from_blocked(&q->p->out, q->io.y, q->plain, part, n_parts);
 }
 
-/* Pixel (y, x) of the result holds a kh x kw patch of each map. */
-static void conv_up_spread_part(void *arg, uint32_t part, uint32_t n_parts)
-{
-    const conv_up_call *q = arg;
-    const conv_up_param *p = q->p;
-    const sn_conv_spec *s = &p->conv.s;
-    int64_t b = p->conv.limits.block, ih = p->ih, iw = p->iw, from, to;
-    sn_pool_range(s->n * p->maps * ih * p->kh, 1, part, n_parts, &from, &to);
-    for (int64_t i = from; i < to; i++) { /* a row of Y */
-        int64_t ky = i % p->kh, iy = i / p->kh % ih, map = i / p->kh / ih % p->maps, image = i / p->kh / ih / p->maps;
-        const float *x = q->io.y + (image * ih + iy) * iw * b + map * p->taps + ky * p->kw;
-        float *y = q->plain + i * iw * p->kw;
-        for (int64_t ix = 0; ix < iw && p->kw == 2; ix++)
-            memcpy(y + ix * 2, x + ix * b, 2 * sizeof *y);
-        for (int64_t ix = 0; ix < iw && p->kw != 2; ix++)
-            memcpy(y + ix * p->kw, x + ix * b, (size_t)p->kw * sizeof *y);
-        if (p->late)
-            p->table.finish(&p->end, y, iw * p->kw);
-    }
-}
-
 static setsuna_status conv_up_run(const sn_step *s, sn_run *r)
 {
     const conv_up_param *p = s->param;
     float *y = sn_out(s, r, 0);
     conv_up_call q = {p, {sn_in(s, r, CONV_BLOCKED_X), p->w, p->bias, NULL, p->plain ? r->scratch : y, NULL}, y};
     sn_run_parallel(s, r, conv_up_part, &q);
-    if (p->plain)
-        sn_run_parallel(s, r, p->spread ? conv_up_spread_part : conv_up_plain_part, &q);
+    if (p->plain && !p->spread)
+        sn_run_parallel(s, r, conv_up_plain_part, &q);
     return SETSUNA_OK;
+}
+
+/* Plans a strip: as many rows as divide an image and fit. It lies in X, and in Y but for what is spread, as a part of a
+ * whole image. */
+static void conv_up_plan(conv_up_param *p, sn_conv_spec spec)
+{
+    sn_conv *cv = &p->conv;
+    bool empty = spec.n == 0 || spec.ih == 0 || spec.iw == 0; /* its extents may be anything */
+    if (empty)
+        spec.n = spec.ih = spec.iw = spec.oh = spec.ow = 1, spec.y_h = spec.step_h, spec.y_w = spec.step_w;
+    int64_t b = p->table.limits.block, px = spec.ih * spec.iw, out = p->spread ? 1 : (p->maps + b - 1) / b * p->taps;
+    int64_t x_blocks = (spec.ic + b - 1) / b, per_row = 4 * spec.iw * b * (x_blocks + out), images = spec.n;
+    int64_t most = CONV_UP_STRIP_BYTES / per_row;
+    p->rows = most > spec.ih ? spec.ih : most > 1 ? most : 1;
+    while (spec.ih % p->rows)
+        p->rows--;
+    p->strips = empty ? 0 : images * (spec.ih / p->rows);
+    p->x_row = spec.plain_in ? spec.iw : spec.iw * b;
+    p->x_image = spec.plain_in ? spec.ic * px : x_blocks * px * b;
+    p->y_image = p->spread ? 0 : (p->maps + b - 1) / b * px * p->taps * b;
+    spec.n = 1;
+    spec.ih = spec.oh = p->rows;
+    spec.y_h = spec.oh * spec.step_h;
+    sn_conv_plan(&spec, &p->table.limits, cv);
+    if (spec.plain_in)
+        cv->x_lane = px;
+    else
+        cv->x_block = px * b;
+    if (!p->spread)
+        cv->y_block = px * p->taps * b;
 }
 
 static setsuna_status conv_up_bind(sn_op_ctx *c, sn_step *s)
@@ -201,20 +245,23 @@ static setsuna_status conv_up_bind(sn_op_ctx *c, sn_step *s)
     p->late = p->spread && sn_conv_act_is_costly(spec.act);
     if (p->late)
         sn_conv_spec_open(&spec);
-    sn_conv_plan(&spec, &p->table.limits, &p->conv);
+    conv_up_plan(p, spec);
     SN_TRY(conv_up_pack_all(c, p));
     const sn_conv *cv = &p->conv;
-    double out = (double)cv->y_image * (double)spec.n;
+    double px = (double)spec.ih * (double)spec.iw;
+    double out = p->spread ? px * (double)(p->taps * p->maps) : (double)p->y_image;
     s->param = p;
     s->run = conv_up_run;
     s->kernel = sn_conv_kernel_name(&p->table, cv);
-    s->flops = 2 * (double)spec.n * (double)(spec.ih * spec.iw) * (double)spec.ic * (double)(p->maps * p->taps);
-    s->bytes = 4 * (out + (double)cv->x_image * (double)spec.n);
-    s->n_parts = sn_conv_parts(cv, c->n_threads);
-    p->out = (sn_conv_reorder){spec.n, p->maps, spec.y_h * spec.y_w, cv->limits.block};
+    s->flops = 2 * (double)spec.n * px * (double)spec.ic * (double)(p->maps * p->taps);
+    s->bytes = 4 * (out + (double)p->x_image) * (double)spec.n;
+    s->n_parts = sn_parts_for(c, s->flops, s->bytes);
+    p->out = (sn_conv_reorder){p->strips ? spec.n : 0, p->maps, p->strips ? spec.y_h * spec.y_w : 0, cv->limits.block};
     p->plain = y.rank == 4;
-    if (p->plain)
-        s->scratch_bytes = (size_t)(cv->y_image * spec.n) * sizeof(float);
+    if (p->spread)
+        s->scratch_bytes = (size_t)cv->y_image * sizeof(float) * s->n_parts;
+    else if (p->plain)
+        s->scratch_bytes = (size_t)(p->y_image * spec.n) * sizeof(float);
     return SETSUNA_OK;
 }
 

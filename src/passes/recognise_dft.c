@@ -82,8 +82,8 @@ static setsuna_status dft_read_row(const dft_conv *c, int64_t row, float *out, c
 /* The row is the window times cosines of k turns, or times sign sines. */
 static bool dft_row_is(const dft_weights *d, int64_t n, int64_t k, int64_t sign)
 {
-    for (int64_t j = 0; j < n; j++) {
-        double root = sign ? (double)sign * d->cosine[(j * k + n - n / 4) % n] : d->cosine[j * k % n];
+    for (int64_t j = 0; j < n; j++) { /* n is a power of two: & is a remainder */
+        double root = sign ? (double)sign * d->cosine[(j * k + n - n / 4) & (n - 1)] : d->cosine[j * k & (n - 1)];
         double w = (double)d->window[j];
         if (!(fabs((double)d->row[j] - w * root) <= 3.01 * 0x1p-24 * fabs(w))) /* not with NaN */
             return false;

@@ -36,6 +36,7 @@ setsuna_status sn_compare_report_write(const sn_compare_report *r, sn_sink *sink
 {
     static const char *const heading[] = {"", "A", "B", "change", "interval", "told apart", "B is"};
     uint32_t machine;
+    char lost[SN_HUMAN_MAX], all[SN_HUMAN_MAX];
     sn_table *t = sn_table_create(NULL);
     for (int i = 0; i < 7; i++)
         sn_table_column(t, heading[i], i == 0 || i == 6 ? SN_TABLE_LEFT : SN_TABLE_RIGHT);
@@ -52,8 +53,8 @@ setsuna_status sn_compare_report_write(const sn_compare_report *r, sn_sink *sink
                    100 * r->figure[0].confidence);
     for (int arm = 0; arm < 2; arm++)
         if (r->lost[arm])
-            sn_sink_printf(sink, "%c lost %llu of %llu requests, which are in no figure\n", 'A' + arm,
-                           (unsigned long long)r->lost[arm], (unsigned long long)(r->requests[arm] + r->lost[arm]));
+            sn_sink_printf(sink, "%c lost %s of %s requests, which are in no figure\n", 'A' + arm,
+                           sn_human_count(lost, r->lost[arm]), sn_human_count(all, r->requests[arm] + r->lost[arm]));
     sn_passport_text_differ(r->passport[0], r->passport[1], &machine, sink);
     if (r->refused)
         sn_sink_puts(sink, "not the same machine: no verdict (--any-machine gives one)\n");

@@ -28,7 +28,7 @@ STAND_IN = os.path.join(os.getcwd(), "stand_in.py")
 with open(STAND_IN, "w", encoding="utf-8") as f:
     f.write(f"#!{sys.executable}\n" + r'''
 import os, random, signal, struct, sys, zlib
-assert sys.argv[-3:-1] == ["--json", "--log"]
+assert sys.argv[-3:-1] == ["--json", "--log"] and "SETSUNA_NO_HISTORY" in os.environ
 assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
 fds = sorted(int(fd) for fd in os.listdir("/proc/self/fd"))
 assert fds[:3] == [0, 1, 2] and len(fds) <= 4, fds  # and the listing's own

@@ -7,7 +7,7 @@ source=$SETSUNA_SOURCE_DIR
 model=/usr/share/libonnx-testdata/data/node/test_relu/model.onnx
 validate="python3 -B $source/tests/unit/report/json_schema.py"
 failed=0
-rm -rf data home other.db* model.onnx *.html *.txt
+rm -rf data home named.db* model.onnx *.html *.txt
 XDG_DATA_HOME=$PWD/data
 export XDG_DATA_HOME
 db=$XDG_DATA_HOME/setsuna/history.db
@@ -40,6 +40,7 @@ grep -q '^kept as run 1: setsuna history show 1$' one.txt || fail "bench does no
 "$setsuna" bench $model --runs 60 --json --tag 'it'\''s <b>' --tag nightly >two.json || fail "bench --json --tag"
 $validate "$source/docs/bench.schema.json" <two.json || fail "bench --json with a history does not follow its schema"
 "$setsuna" bench $model --runs 10 --no-history >none.txt && ! grep -q 'kept as' none.txt || fail "--no-history"
+SETSUNA_NO_HISTORY=1 "$setsuna" bench $model --runs 10 >none.txt && ! grep -q 'kept as' none.txt || fail "SETSUNA_NO_HISTORY"
 "$setsuna" bench $model --schedule poisson:2000/s --duration 100ms --explain >three.txt || fail "bench --schedule"
 [ "$(stat -c %a data/setsuna)" = 700 ] || fail "the history is for everybody to read"
 "$setsuna" history >list.txt || fail "history"
@@ -170,6 +171,12 @@ import json
 r = json.load(open("list.json"))["runs"][0]
 assert r["partial"] and r["requests"] > 0' || fail "an interrupted run is not kept, or not marked"
 "$setsuna" history | grep -q interrupted || fail "the list does not mark it"
+
+# ---- many runs of one command are not for the list; by name one is kept all the same ----
+before=$("$setsuna" history list --limit 0 --json | grep -c '"id"')
+"$setsuna" compare $model --a '--runs 10' --b '--runs 10' --rounds 6 >/dev/null || fail "compare"
+[ "$("$setsuna" history list --limit 0 --json | grep -c '"id"')" = "$before" ] || fail "compare filled the history"
+SETSUNA_NO_HISTORY=1 "$setsuna" bench $model --runs 10 --db named.db | grep -q 'kept as run 1' || fail "--db with SETSUNA_NO_HISTORY"
 
 # ---- removing ----
 for i in 1 2 3; do "$setsuna" bench $model --runs 10 --json >/dev/null || fail "bench $i"; done

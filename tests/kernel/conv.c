@@ -11,7 +11,7 @@ static const char *conv_run_level(parity *t, const conv_case *c, const conv_data
     sn_conv_table_init(&table, level);
     sn_conv cv;
     if (table.limits.winograd && parity_coin(t))
-        table.limits.winograd = SN_CONV_WINO_ALWAYS;
+        table.limits.winograd = parity_coin(t) ? SN_CONV_WINO_ALWAYS4 : SN_CONV_WINO_ALWAYS2;
     sn_conv_plan(s, &table.limits, &cv);
     if (!parity_wants(t, sn_conv_kernel_name(&table, &cv)))
         return NULL;
@@ -38,14 +38,14 @@ static const char *conv_run_level(parity *t, const conv_case *c, const conv_data
     sn_conv_io io = {x.data, w.data, bias.data, c->residual ? r.data : NULL, y.data, scratch.data};
     for (uint32_t p = 0; p < n_parts; p++)
         sn_conv_kernel(&table, &cv)(&cv, &io, p, n_parts);
-    const char *bad = conv_compare(c, d, cv.winograd, b, y.data, buf, cap);
+    const char *bad = conv_compare(c, d, cv.wino_h > cv.wino_w ? cv.wino_h : cv.wino_w, b, y.data, buf, cap);
     if (!bad && !c->residual && s->step_h == 1 && s->step_w == 1) { /* the same with the end by itself */
         sn_conv_spec end = cv.s;
         sn_conv_spec_open(&cv.s);
         for (uint32_t p = 0; p < n_parts; p++)
             sn_conv_kernel(&table, &cv)(&cv, &io, p, n_parts);
         table.finish(&end, y.data, n_y);
-        bad = conv_compare(c, d, cv.winograd, b, y.data, buf, cap);
+        bad = conv_compare(c, d, cv.wino_h > cv.wino_w ? cv.wino_h : cv.wino_w, b, y.data, buf, cap);
     }
     parity_floats *all[] = {&x, &y, &r, &w, &bias, &scratch};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

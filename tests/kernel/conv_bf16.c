@@ -106,7 +106,7 @@ static const char *conv_bf16_run_form(conv_bf16_run *q, int64_t n_y, bool narrow
             got.data[i] = sn_bf16_to_f32(conv_halves(&y)[i]);
     conv_data d = *q->d;
     d.slack = conv_bf16_slack(q->c, q->d, narrow_r, narrow_y);
-    const char *bad = conv_compare(q->c, &d, false, q->block, got.data, buf, cap);
+    const char *bad = conv_compare(q->c, &d, 0, q->block, got.data, buf, cap);
     free(d.slack);
     parity_floats_done(&got);
     return parity_floats_done(&y) ? bad : "wrote outside of the result";

@@ -75,37 +75,40 @@ static void conv_reference_px(const conv_case *c, conv_data *d, int64_t image, i
         d->slack[at] += (k + 2) * 0x1p-126;
 }
 
-/* The bound of kernels/conv_winograd.h for the 16 pixels of a tile. */
-static void conv_wino_tile(const conv_case *c, conv_data *d, int64_t image, int64_t o, int64_t oy, int64_t ox)
+/* The bound of kernels/conv_winograd.h for the pixels of a tile. */
+static void conv_wino_tile(const conv_case *c, conv_data *d, int out, int64_t plane, int64_t oy, int64_t ox)
 {
     const sn_conv_spec *s = &c->s;
-    double sum[SN_WINO_PRODUCTS] = {0};
+    const int64_t image = plane / s->oc, o = plane % s->oc;
+    const int in = out + 2;
+    double sum[SN_WINO_PRODUCTS_MAX] = {0};
     for (int64_t i = 0; i < s->ic; i++) {
-        double px[SN_WINO_PRODUCTS], g[9];
-        for (int k = 0; k < SN_WINO_PRODUCTS; k++) {
-            int64_t y = oy - s->pad_top + k / SN_WINO_IN, x = ox - s->pad_left + k % SN_WINO_IN;
+        double px[SN_WINO_PRODUCTS_MAX], g[9];
+        for (int k = 0; k < in * in; k++) {
+            int64_t y = oy - s->pad_top + k / in, x = ox - s->pad_left + k % in;
             bool inside = y >= 0 && y < s->ih && x >= 0 && x < s->iw;
             px[k] = inside ? (double)d->x[((image * s->ic + i) * s->ih + y) * s->iw + x] : 0;
         }
         for (int k = 0; k < 9; k++)
             g[k] = (double)d->w[(o * s->ic + i) * 9 + k] * (c->factor ? (double)d->factor[o] : 1);
-        wino_bound_add(px, g, sum);
+        wino_bound_add(out, px, g, sum);
     }
-    for (int r = 0; r < SN_WINO_OUT && oy + r < s->oh; r++)
-        for (int q = 0; q < SN_WINO_OUT && ox + q < s->ow; q++)
-            d->wino[((image * s->oc + o) * s->oh + oy + r) * s->ow + ox + q] =
-                1.1 * fabs((double)s->scale) * wino_bound_at(sum, s->ic, r, q); /* 1.1: the steepest activation */
+    for (int r = 0; r < out && oy + r < s->oh; r++)
+        for (int q = 0; q < out && ox + q < s->ow; q++)
+            d->wino[out == 4][(plane * s->oh + oy + r) * s->ow + ox + q] =
+                1.1 * fabs((double)s->scale) * wino_bound_at(out, sum, s->ic, r, q); /* 1.1: the steepest activation */
 }
 
 /* That for 4 pixels in a row, or in a column where the kernel has three rows. */
-static void conv_wino_line(const conv_case *c, conv_data *d, int64_t image, int64_t o, int64_t oy, int64_t ox)
+static void conv_wino_line(const conv_case *c, conv_data *d, int64_t plane, int64_t oy, int64_t ox)
 {
     const sn_conv_spec *s = &c->s;
+    const int64_t image = plane / s->oc, o = plane % s->oc;
     const int64_t down = s->kh == 3, right = s->kw == 3;
-    double sum[SN_WINO_IN] = {0};
+    double sum[SN_WINO_IN_MAX] = {0};
     for (int64_t i = 0; i < s->ic; i++) {
-        double px[SN_WINO_IN], g[3];
-        for (int k = 0; k < SN_WINO_IN; k++) {
+        double px[SN_WINO_IN_MAX], g[3];
+        for (int k = 0; k < SN_WINO_IN_MAX; k++) {
             int64_t y = oy - s->pad_top + k * down, x = ox - s->pad_left + k * right;
             bool inside = y >= 0 && y < s->ih && x >= 0 && x < s->iw;
             px[k] = inside ? (double)d->x[((image * s->ic + i) * s->ih + y) * s->iw + x] : 0;
@@ -114,8 +117,8 @@ static void conv_wino_line(const conv_case *c, conv_data *d, int64_t image, int6
             g[k] = (double)d->w[(o * s->ic + i) * 3 + k] * (c->factor ? (double)d->factor[o] : 1);
         wino_bound_add_line(px, g, sum);
     }
-    for (int r = 0; r < SN_WINO_OUT && oy + r * down < s->oh && ox + r * right < s->ow; r++)
-        d->wino[((image * s->oc + o) * s->oh + oy + r * down) * s->ow + ox + r * right] =
+    for (int r = 0; r < SN_WINO_OUT_MAX && oy + r * down < s->oh && ox + r * right < s->ow; r++)
+        d->wino[1][(plane * s->oh + oy + r * down) * s->ow + ox + r * right] =
             1.1 * fabs((double)s->scale) * wino_bound_at_line(sum, s->ic, r);
 }
 
@@ -125,11 +128,16 @@ static void conv_wino_make(const conv_case *c, conv_data *d)
     bool square = s->kh == 3 && s->kw == 3, line = (s->kh == 3 && s->kw == 1) || (s->kh == 1 && s->kw == 3);
     if ((!square && !line) || s->stride_h != 1 || s->stride_w != 1 || s->group != 1 || s->step_h != 1 || s->step_w != 1)
         return;
-    d->wino = conv_alloc((size_t)(s->n * s->oc * s->oh * s->ow), sizeof *d->wino);
-    for (int64_t i = 0; i < s->n * s->oc; i++)
-        for (int64_t y = 0; y < s->oh; y += s->kh == 3 ? SN_WINO_OUT : 1)
-            for (int64_t x = 0; x < s->ow; x += s->kw == 3 ? SN_WINO_OUT : 1)
-                (square ? conv_wino_tile : conv_wino_line)(c, d, i / s->oc, i % s->oc, y, x);
+    for (int out = square ? 2 : 4; out <= 4; out += 2) {
+        d->wino[out == 4] = conv_alloc((size_t)(s->n * s->oc * s->oh * s->ow), sizeof *d->wino[0]);
+        for (int64_t i = 0; i < s->n * s->oc; i++)
+            for (int64_t y = 0; y < s->oh; y += s->kh == 3 ? out : 1)
+                for (int64_t x = 0; x < s->ow; x += s->kw == 3 ? out : 1)
+                    if (square)
+                        conv_wino_tile(c, d, out, i, y, x);
+                    else
+                        conv_wino_line(c, d, i, y, x);
+    }
 }
 
 conv_data conv_data_make(parity *t, const conv_case *c)
@@ -161,7 +169,7 @@ conv_data conv_data_make(parity *t, const conv_case *c)
 void conv_data_free(conv_data *d)
 {
     free(d->x), free(d->w), free(d->factor), free(d->bias), free(d->residual), free(d->want), free(d->slack),
-        free(d->wino);
+        free(d->wino[0]), free(d->wino[1]);
 }
 
 /* ---- tensors --------------------------------------------------------------------------------------------- */
@@ -188,7 +196,7 @@ void conv_case_text(const conv_case *c, char *buf, size_t cap)
              s->residual_last ? " last" : "");
 }
 
-const char *conv_compare(const conv_case *c, const conv_data *d, bool wino, int64_t b, const float *y, char *buf,
+const char *conv_compare(const conv_case *c, const conv_data *d, int64_t wino_out, int64_t b, const float *y, char *buf,
                          size_t cap)
 {
     const sn_conv_spec *s = &c->s;
@@ -198,7 +206,7 @@ const char *conv_compare(const conv_case *c, const conv_data *d, bool wino, int6
     for (int64_t i = 0; i < s->n * s->oc * px; i++) {
         int64_t p = i % px, ch = i / px % s->oc, image = i / px / s->oc;
         const float *got = y + ((image * blocks + ch / b) * px + p) * b + ch % b;
-        double slack = d->slack[i] + (wino ? d->wino[i] : 0);
+        double slack = d->slack[i] + (wino_out ? d->wino[wino_out == 4][i] : 0);
         bool ok = d->slack[i] < 0 ? sn_f32_bits(*got) == canary
                                   : fabs((double)*got - d->want[i]) <= slack; /* false for NaN */
         if (!ok) {

@@ -24,7 +24,8 @@ int64_t conv_extent(int64_t in, int64_t pad, int64_t k, int64_t dilation, int64_
 typedef struct conv_data {
     float *x, *w, *factor, *bias, *residual; /* plain; NULL when absent */
     double *want, *slack;                    /* plain; the sum's rounding may differ by slack; -1: not written */
-    double *wino;                            /* what a Winograd product may differ by beyond; NULL: not possible */
+    double *wino[2];                         /* what a Winograd product with tiles of 2x2 or 4x4 outputs may differ
+                                                by beyond; NULL: not possible */
 } conv_data;
 
 conv_data conv_data_make(parity *t, const conv_case *c);
@@ -34,9 +35,9 @@ void *conv_alloc(size_t n, size_t size); /* zeroed, never NULL */
 /* A plain image [n, c, px] into blocks of b channels; lanes past the last channel are left alone. */
 void conv_put_blocked(int64_t b, const float *plain, float *blocked, int64_t n, int64_t c, int64_t px);
 
-/* A blocked result against what is wanted; what is not written must be canaries still (parity.h). wino: it was made of
- * Winograd products. Returns NULL, or in buf where it is wrong. */
-const char *conv_compare(const conv_case *c, const conv_data *d, bool wino, int64_t b, const float *y, char *buf,
+/* A blocked result against what is wanted; what is not written must be canaries still (parity.h). wino_out: the
+ * side of the tiles of a Winograd product, or 0. Returns NULL, or in buf where it is wrong. */
+const char *conv_compare(const conv_case *c, const conv_data *d, int64_t wino_out, int64_t b, const float *y, char *buf,
                          size_t cap);
 
 #endif

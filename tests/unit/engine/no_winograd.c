@@ -49,17 +49,17 @@ static double pixel(int64_t channel, int64_t row, int64_t column)
 /* The exact sums, their magnitudes, and the bound of the 4x4 outputs of a tile. */
 static void expect_tile(int64_t map, int64_t row, int64_t column)
 {
-    double sum[SN_WINO_PRODUCTS] = {0};
+    double sum[SN_WINO_PRODUCTS_MAX] = {0};
     for (int64_t c = 0; c < CHANNELS; c++) {
-        double px[SN_WINO_PRODUCTS], g[TAPS];
-        for (int k = 0; k < SN_WINO_PRODUCTS; k++)
-            px[k] = pixel(c, row - 1 + k / SN_WINO_IN, column - 1 + k % SN_WINO_IN);
+        double px[SN_WINO_PRODUCTS_MAX], g[TAPS];
+        for (int k = 0; k < SN_WINO_PRODUCTS_MAX; k++)
+            px[k] = pixel(c, row - 1 + k / SN_WINO_IN_MAX, column - 1 + k % SN_WINO_IN_MAX);
         for (int k = 0; k < TAPS; k++)
             g[k] = (double)w[(map * CHANNELS + c) * TAPS + k];
-        wino_bound_add(px, g, sum);
+        wino_bound_add(SN_WINO_OUT_MAX, px, g, sum);
     }
-    for (int r = 0; r < SN_WINO_OUT && row + r < SIDE; r++)
-        for (int q = 0; q < SN_WINO_OUT && column + q < SIDE; q++) {
+    for (int r = 0; r < SN_WINO_OUT_MAX && row + r < SIDE; r++)
+        for (int q = 0; q < SN_WINO_OUT_MAX && column + q < SIDE; q++) {
             int64_t at = map * PIXELS + (row + r) * SIDE + column + q;
             for (int64_t k = 0; k < CHANNELS * TAPS; k++) {
                 double p = (double)w[map * CHANNELS * TAPS + k] *
@@ -67,7 +67,7 @@ static void expect_tile(int64_t map, int64_t row, int64_t column)
                 want[at] += p;
                 size[at] += fabs(p);
             }
-            wino[at] = wino_bound_at(sum, CHANNELS, r, q);
+            wino[at] = wino_bound_at(SN_WINO_OUT_MAX, sum, CHANNELS, r, q);
         }
 }
 
@@ -77,8 +77,8 @@ static int make_expectation(void **state)
     fill(x, sizeof x / sizeof *x, 1);
     fill(w, sizeof w / sizeof *w, 2);
     for (int64_t m = 0; m < MAPS; m++)
-        for (int64_t r = 0; r < SIDE; r += SN_WINO_OUT)
-            for (int64_t q = 0; q < SIDE; q += SN_WINO_OUT)
+        for (int64_t r = 0; r < SIDE; r += SN_WINO_OUT_MAX)
+            for (int64_t q = 0; q < SIDE; q += SN_WINO_OUT_MAX)
                 expect_tile(m, r, q);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* The operators over blocked channels: what they refuse, and edges that the passes never make. */
 #include "unit/ops/op_rig.h"
 #include "unit/unit.h"
+#include <math.h>
 #include <string.h>
 
 static const float zeros[1 << 14];
@@ -187,6 +188,84 @@ static void test_transpose_refuses(void **state)
     assert_infer(&r, SETSUNA_ESHAPE);
 }
 
+enum { UP_N = 2, UP_C = 5, UP_H = 24, UP_W = 100, UP_PX = UP_H * UP_W };
+
+static float up_value(uint64_t *seed)
+{
+    return (float)(int32_t)(op_rig_random(seed) >> 32) * 0x1p-31f;
+}
+
+/* Element (n, m, y, x) of the result is within the rounding of UP_C products. */
+static void up_check(const op_rig *r, const float *x, const float *w, int64_t maps, bool blocked, const char *what)
+{
+    int64_t b = sn_cpu_block(r->cpu), blocks = (maps + b - 1) / b, px = 4 * UP_PX;
+    for (int64_t i = 0; i < UP_N * maps * px; i++) {
+        int64_t at = i % px, m = i / px % maps, n = i / px / maps, oy = at / (2 * UP_W), ox = at % (2 * UP_W);
+        double want = 0, size = 0;
+        for (int64_t c = 0; c < UP_C; c++) {
+            double p = (double)x[(n * UP_C + c) * UP_PX + oy / 2 * UP_W + ox / 2] *
+                       (double)w[(c * maps + m) * 4 + oy % 2 * 2 + ox % 2];
+            want += p;
+            size += fabs(p);
+        }
+        double got = op_rig_get(&r->out[0], blocked ? ((n * blocks + m / b) * px + at) * b + m % b : i);
+        if (!(fabs(got - want) <= (UP_C + 3) * 0x1p-24 * size))
+            fail_msg("%s, level %s, %lld maps: element %lld is %g, not %g", what, sn_cpu_level_name(r->cpu),
+                     (long long)maps, (long long)i, got, want);
+    }
+}
+
+/* Images of several strips, whose last is none that another thread begins; each combination of layouts. */
+static void test_transpose_strips(void **state)
+{
+    (void)state;
+    static float x[UP_N * UP_C * UP_PX], blocked[UP_N * UP_PX * 16], w[UP_C * 5 * 4];
+    uint64_t seed = 7;
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = up_value(&seed);
+    for (size_t i = 0; i < sizeof w / sizeof *w; i++)
+        w[i] = up_value(&seed);
+    for (int k = 0; k < 8 * ((int)sn_cpu_detect() + 1); k++) {
+        op_rig r;
+        op_rig_open(&r, "setsuna.ConvTranspose", 1);
+        r.cpu = op_rig_level(k / 8);
+        r.n_threads = 3;
+        int64_t b = sn_cpu_block(r.cpu), maps = k & 1 ? 5 : 1;
+        for (int64_t i = 0; i < UP_N * UP_C * UP_PX; i++)
+            blocked[(i / UP_PX / UP_C * UP_PX + i % UP_PX) * b + i / UP_PX % UP_C] = x[i];
+        setsuna_shape from = {5, {UP_N, 1, UP_H, UP_W, b}};
+        op_rig_in(&r, SETSUNA_F32, k & 2 ? from : sn_shape(4, UP_N, UP_C, UP_H, UP_W), k & 2 ? blocked : x);
+        op_rig_const(&r, SETSUNA_F32, sn_shape(4, UP_C, (int)maps, 2, 2), w);
+        if (k & 4)
+            op_rig_int(&r, "block", b);
+        setsuna_status status = op_rig_run(&r);
+        if (status != SETSUNA_OK)
+            fail_msg("%s", r.err.text);
+        up_check(&r, x, w, maps, k & 4, k & 2 ? "blocked" : "plain");
+        op_rig_close(&r);
+    }
+}
+
+/* An image without rows may be wider than memory. */
+static void test_transpose_without_pixels(void **state)
+{
+    (void)state;
+    op_rig r;
+    op_rig_open(&r, "setsuna.ConvTranspose", 1);
+    setsuna_shape x = {4, {1, 3, 0, INT64_C(1) << 40}};
+    op_rig_in(&r, SETSUNA_F32, x, zeros);
+    op_rig_const(&r, SETSUNA_F32, sn_shape(4, 3, 1, 2, 2), zeros);
+    int status = op_rig_infer(&r);
+    op_rig_close(&r);
+    if (status != SETSUNA_OK) /* refused as too wide */
+        return;
+    op_rig_open(&r, "setsuna.ConvTranspose", 1);
+    op_rig_in(&r, SETSUNA_F32, x, zeros);
+    op_rig_const(&r, SETSUNA_F32, sn_shape(4, 3, 1, 2, 2), zeros);
+    assert_int_equal(op_rig_run(&r), SETSUNA_OK);
+    op_rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +277,8 @@ int main(void)
         cmocka_unit_test(test_reorders),
         cmocka_unit_test(test_concat_refuses),
         cmocka_unit_test(test_transpose_refuses),
+        cmocka_unit_test(test_transpose_strips),
+        cmocka_unit_test(test_transpose_without_pixels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
