@@ -46,7 +46,7 @@ static const sn_cli_option bench_options[] = {
     {"plan-limit", "N", "combinations of input shapes that stay planned (default 64)"},
     {"engine", "NAME", "native (default), onnxruntime, or auto"},
     {"onnxruntime", "PATH", "where libonnxruntime.so is"},
-    {"probe", NULL, "also read run-queue wait, faults and switches of every prediction or frame (about 2 us each)"},
+    {"explain", NULL, "say why the slow ones were slow: who ran instead, steal, page faults, interrupts, queueing"},
     {"per-op", NULL, "then time every step of a model's plan, beside the least that this machine needs for it"},
     {"sort", "ORDER", "steps by plan (default), time, or gap between time and bound"},
     {"roofline", "GFLOPS,GBPS", "what the bounds are taken from, instead of measuring it"},
@@ -80,7 +80,7 @@ enum {
     BENCH_PLAN_LIMIT,
     BENCH_ENGINE,
     BENCH_ORT,
-    BENCH_PROBE,
+    BENCH_EXPLAIN,
     BENCH_PER_OP,
     BENCH_SORT,
     BENCH_ROOFLINE,
@@ -132,6 +132,7 @@ static const sn_cli_command bench_command = {
         "  setsuna bench model.onnx --schedule poisson:200/s --slo p99=20ms,error=0.1%\n"
         "  setsuna bench model.onnx --slo p99=20ms --search --price 0.34\n"
         "  setsuna bench model.onnx --schedule poisson:200/s --deadline 20ms --duration 60s\n"
+        "  setsuna bench model.onnx --schedule poisson:200/s --explain\n"
         "  setsuna bench models/cache/ppocr-v4-det.onnx --shape x=1,3,640,640 --threads 2\n"
         "  setsuna bench models/ppocr.yaml page.png --duration 10s --json\n"
         "  setsuna bench models/silero-vad.yaml speech.wav\n"
@@ -151,7 +152,8 @@ typedef struct bench {
     sn_workload_options workload;
     sn_cli_inputs inputs;
     uint64_t runs, duration_ns, warmup;
-    bool warmup_auto, duration_given, json;
+    bool warmup_auto, duration_given, explain, json;
+    sn_bench_causes *causes; /* where explain is set */
     sn_bench_schedule_options when;
     sn_bench_schedule schedule; /* where when.text is set */
     sn_bench_slo slo;
@@ -262,7 +264,6 @@ static bool bench_extends(bench *b)
 /* bench_measure without a schedule: one after the other. */
 static setsuna_status bench_measure_in_turn(bench *b, setsuna_error *err)
 {
-    sn_bench_lane_open_probe(&b->lane);
     setsuna_status status = SETSUNA_OK;
     uint64_t paused = 0;
     b->begin_ns = sn_now_ns();
@@ -277,7 +278,6 @@ static setsuna_status bench_measure_in_turn(bench *b, setsuna_error *err)
         bench_progress(b, i, sn_now_ns());
     }
     b->elapsed_ns = sn_now_ns() - b->begin_ns - paused;
-    sn_bench_lane_close_probe(&b->lane);
     return status;
 }
 
@@ -304,6 +304,8 @@ static setsuna_status bench_measure_schedule(bench *b, setsuna_error *err)
 static setsuna_status bench_measure(bench *b, setsuna_error *err)
 {
     sn_bench_lane_rewind(&b->lane);
+    b->lane.causes = b->causes;
+    sn_bench_causes_start(b->causes);
     b->progress_ns = sn_now_ns();
     sn_energy before, after;
     sn_energy_read(SN_ENERGY_ROOT, &before);
@@ -370,6 +372,10 @@ static setsuna_status bench_print(const bench *b, const sn_bench_result *r)
         sn_cost_report_write(r->cost, &out);
     sn_sink_puts(&out, "\n");
     SN_TRY(sn_histogram_text_write(&b->lane.book.series[SN_BOOK_WALL], &r->ledger.wall, &out, false));
+    if (r->causes) {
+        sn_sink_puts(&out, "\n");
+        SN_TRY(sn_cause_report_write(r->causes, &out, false));
+    }
     sn_bench_print_errors(r, &out);
     if (r->per_op) {
         sn_sink_puts(&out, "\n");
@@ -435,6 +441,7 @@ static setsuna_status bench_report(bench *b, sn_workload *w, setsuna_error *err)
     r.search = b->searches ? &b->search.report : NULL;
     b->cost.rate_per_s = b->searches && b->search.report.met > 0 ? b->search.report.met : r.throughput_per_s;
     r.cost = b->cost.price_per_hour > 0 || b->cost.watts > 0 ? &b->cost : NULL;
+    SN_TRY(sn_bench_causes_report(b->causes, &r.causes, err));
     if (b->per_op.wanted) {
         b->per_op.runs = b->lane.book.n;
         b->per_op.plain_p50_ns = r.ledger.wall.p50;
@@ -464,9 +471,9 @@ static setsuna_status bench_schedule_open(bench *b, setsuna_error *err)
     SN_TRY(sn_bench_schedule_init(&b->schedule, &b->when, err));
     if (b->schedule.schedule.kind == SN_SCHEDULE_TRACE && !b->duration_given)
         b->schedule.options.duration_ns = BENCH_DURATION_ENDLESS_NS; /* it has an end of its own */
-    if (b->lane.probes && b->schedule.schedule.in_flight > 1) {
+    if (b->explain && (b->schedule.schedule.in_flight > 1 || b->searches)) {
         sn_bench_schedule_fini(&b->schedule);
-        return sn_fail(err, SETSUNA_EINVAL, "--probe", "only with one request in flight");
+        return sn_fail(err, SETSUNA_EINVAL, "--explain", "only with one request in flight, at one rate");
     }
     return SETSUNA_OK;
 }
@@ -494,15 +501,19 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
         SN_TRY(bench_slo_open(b, err));
     if (b->when.text)
         SN_TRY(bench_schedule_open(b, err));
+    setsuna_status status = b->explain ? sn_bench_causes_open(&b->causes, err) : SETSUNA_OK;
     uint64_t begin = sn_now_ns();
-    setsuna_status status = sn_workload_open(&b->workload, &w, err);
+    if (status == SETSUNA_OK)
+        status = sn_workload_open(&b->workload, &w, err);
     if (status != SETSUNA_OK) {
+        sn_bench_causes_close(b->causes);
         sn_bench_schedule_fini(&b->schedule);
         return status;
     }
     b->load_ns = sn_now_ns() - begin;
     b->lane.options = &b->workload;
     b->lane.w = w;
+    b->lane.causes = NULL; /* not of the warm-up */
     b->lane.progress = bench_lane_progress;
     b->lane.progress_ctx = b;
     sn_bench_lane_init(&b->lane);
@@ -524,6 +535,7 @@ static setsuna_status bench_run(bench *b, setsuna_error *err)
     sn_bench_lane_fini(&b->lane);
     sn_bench_schedule_fini(&b->schedule);
     sn_workload_close(w);
+    sn_bench_causes_close(b->causes);
     return status;
 }
 
@@ -595,7 +607,7 @@ static int bench_option(bench *b, sn_cli_args *args, int word)
         return SN_EXIT_OK;
     case BENCH_ENGINE: m->engine = args->value; return SN_EXIT_OK;
     case BENCH_ORT: m->onnxruntime_library = args->value; return SN_EXIT_OK;
-    case BENCH_PROBE: b->lane.probes = true; return SN_EXIT_OK;
+    case BENCH_EXPLAIN: b->explain = true; return SN_EXIT_OK;
     case BENCH_PER_OP: b->per_op.wanted = true; return SN_EXIT_OK;
     case BENCH_SORT:
         b->per_op.wanted = true;

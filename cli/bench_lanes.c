@@ -86,51 +86,47 @@ static setsuna_status lane_log(sn_bench_lane *l, const sn_ledger *ledger, uint64
     return sn_request_log_add(&l->log, row);
 }
 
-/* Request id into the book, due at due_ns and begun at begin_ns. *end_out: when it was done. */
-static setsuna_status lane_serve(sn_bench_lane *l, uint64_t id, uint64_t due_ns, uint64_t begin_ns, uint64_t *end_out,
+/* How the request's due time came about: bench_due of bench_schedule.c. */
+static sn_cause_due lane_due(const sn_bench_lane *l, uint64_t id)
+{
+    const sn_schedule *s = l->schedule;
+    if (s && s->kind == SN_SCHEDULE_MULTI)
+        return id % s->point[0] == 0 ? SN_CAUSE_DUE_AFTER : SN_CAUSE_DUE_SAME;
+    return s && sn_schedule_is_open(s) ? SN_CAUSE_DUE_FIXED : SN_CAUSE_DUE_AFTER;
+}
+
+/* Request id into the book. *end_out: when it was done. */
+static setsuna_status lane_serve(sn_bench_lane *l, uint64_t id, const sn_bench_time *t, uint64_t *end_out,
                                  setsuna_error *err)
 {
-    sn_os_reading after;
     sn_ledger ledger;
-    sn_ledger_begin_at(&ledger, id, due_ns);
-    if (due_ns != begin_ns)
-        sn_ledger_wait_at(&ledger, SN_WAIT_QUEUE, begin_ns - due_ns, begin_ns);
+    uint32_t n_input = l->options->n_input;
+    sn_ledger_begin_at(&ledger, id, t->due_ns);
+    if (t->due_ns != t->begin_ns)
+        sn_ledger_wait_at(&ledger, SN_WAIT_QUEUE, t->begin_ns - t->due_ns, t->begin_ns);
     setsuna_status status = sn_workload_run(l->w, &ledger, &l->more, err);
     uint64_t end = *end_out = sn_now_ns();
-    if (l->probes) {
-        sn_os_probe_read(&l->os, &after);
-        sn_ledger_explain(&ledger, &l->before, &after);
-        l->before = after;
-    }
+    sn_cause_request r = {.due_ns = t->due_ns,
+                          .free_ns = t->free_ns,
+                          .begin_ns = t->begin_ns,
+                          .end_ns = end,
+                          .group = (uint16_t)(n_input ? (l->n_begun - 1) % n_input : 0),
+                          .due = (uint8_t)lane_due(l, id)};
+    SN_TRY(sn_bench_causes_end(l->causes, &r, &ledger, err));
     sn_ledger_close_at(&ledger, end);
     SN_TRY(status);
-    if (sn_book_add(&l->book, &ledger) != SETSUNA_OK || lane_log(l, &ledger, begin_ns) != SETSUNA_OK)
+    if (sn_book_add(&l->book, &ledger) != SETSUNA_OK || lane_log(l, &ledger, t->begin_ns) != SETSUNA_OK)
         return sn_fail(err, SETSUNA_ENOMEM, NULL, "out of memory after %llu requests", (unsigned long long)id);
     return lane_after(l, err);
 }
 
-void sn_bench_lane_open_probe(sn_bench_lane *l)
-{
-    if (!l->probes)
-        return;
-    sn_os_probe_open(&l->os);
-    sn_os_probe_read(&l->os, &l->before);
-}
-
-void sn_bench_lane_close_probe(sn_bench_lane *l)
-{
-    if (l->probes)
-        sn_os_probe_close(&l->os);
-}
-
 setsuna_status sn_bench_lane_request(sn_bench_lane *l, uint64_t id, setsuna_error *err)
 {
-    uint64_t opening_ns, end, now;
+    uint64_t opening_ns, end;
     SN_TRY(lane_begin(l, &l->openings, &opening_ns, err));
-    if (l->probes && opening_ns) /* what happened there is not this frame's */
-        sn_os_probe_read(&l->os, &l->before);
-    now = sn_now_ns();
-    return lane_serve(l, id, now, now, &end, err);
+    sn_bench_causes_ready(l->causes);
+    uint64_t now = sn_now_ns();
+    return lane_serve(l, id, &(sn_bench_time){.due_ns = now, .free_ns = now, .begin_ns = now}, &end, err);
 }
 
 /* ---- the server of a schedule -------------------------------------------------------------------------- */
@@ -139,17 +135,20 @@ static setsuna_status lane_server_prepare(void *ctx, setsuna_error *err)
 {
     sn_bench_lane *l = ctx;
     uint64_t opening_ns;
-    SN_TRY(lane_begin(l, &l->openings, &opening_ns, err));
-    if (l->probes) /* what happened since the last one is not this request's */
-        sn_os_probe_read(&l->os, &l->before);
-    return SETSUNA_OK;
+    return lane_begin(l, &l->openings, &opening_ns, err);
 }
 
-static setsuna_status lane_server_serve(void *ctx, uint64_t id, uint64_t due_ns, uint64_t begin_ns, uint64_t *end_out,
+static void lane_server_ready(void *ctx)
+{
+    sn_bench_lane *l = ctx;
+    sn_bench_causes_ready(l->causes);
+}
+
+static setsuna_status lane_server_serve(void *ctx, uint64_t id, const sn_bench_time *t, uint64_t *end_out,
                                         setsuna_error *err)
 {
     sn_bench_lane *l = ctx;
-    SN_TRY(lane_serve(l, id, due_ns, begin_ns, end_out, err));
+    SN_TRY(lane_serve(l, id, t, end_out, err));
     if (l->progress)
         l->progress(l->progress_ctx, id, *end_out);
     return SETSUNA_OK;
@@ -251,13 +250,14 @@ setsuna_status sn_bench_lanes_measure(sn_bench_lane *first, sn_bench_schedule *s
     }
     for (uint32_t k = 0; k <= n; k++) {
         server[k].prepare = lane_server_prepare;
+        server[k].ready = lane_server_ready;
         server[k].serve = lane_server_serve;
         server[k].lose = lane_server_lose;
     }
     if (status == SETSUNA_OK) {
-        sn_bench_lane_open_probe(first);
+        first->schedule = &s->schedule;
         status = sn_bench_schedule_measure(s, server, err);
-        sn_bench_lane_close_probe(first);
+        first->schedule = NULL;
     }
     if (status == SETSUNA_OK)
         status = lane_join(first, extra, n, err);

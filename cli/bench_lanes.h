@@ -3,28 +3,28 @@
 #ifndef SN_CLI_BENCH_LANES_H
 #define SN_CLI_BENCH_LANES_H
 
+#include "cli/bench_causes.h"
 #include "cli/bench_schedule.h"
 #include "cli/workload.h"
 #include "ledger/book.h"
-#include "ledger/os_probe.h"
 #include "ledger/request_log.h"
 #include "report/bench_result.h"
 
 enum { SN_BENCH_OUTPUTS_MAX = 64 };
 
-/* Read the fields. The first six are the caller's to set before the first request, on a zeroed struct. */
+/* Read the fields. The first seven are the caller's to set before the first request, on a zeroed struct. */
 typedef struct sn_bench_lane {
     const sn_workload_options *options; /* borrowed */
     sn_workload *w;                     /* borrowed, but of lanes that sn_bench_lanes_measure opens */
-    bool probes, logs;                  /* asks the kernel about every request; keeps a row of each */
+    sn_bench_causes *causes;            /* borrowed; NULL: nobody asks why */
+    bool logs;                          /* keeps a row of every request */
     void (*progress)(void *ctx, uint64_t done, uint64_t now_ns); /* after every request of a schedule; NULL: none */
     void *progress_ctx;
-    uint64_t n_begun;       /* inputs so far, in turn */
-    bool more;              /* the last one has another frame */
-    sn_book book, openings; /* of the requests; of what a stream does once a file */
-    sn_request_log log;     /* times by sn_now_ns */
-    sn_os_probe os;
-    sn_os_reading before; /* the next request */
+    uint64_t n_begun;            /* inputs so far, in turn */
+    bool more;                   /* the last one has another frame */
+    sn_book book, openings;      /* of the requests; of what a stream does once a file */
+    sn_request_log log;          /* times by sn_now_ns */
+    const sn_schedule *schedule; /* that is being served; NULL: requests in turn */
     sn_bench_output output[SN_BENCH_OUTPUTS_MAX];
     uint32_t n_outputs;
 } sn_bench_lane;
@@ -41,11 +41,8 @@ void sn_bench_lane_rewind(sn_bench_lane *l);
  * sn_workload_run; EINPUT (an input without a frame). */
 setsuna_status sn_bench_lane_once(sn_bench_lane *l, uint64_t *opening_ns_out, uint64_t *ns_out, setsuna_error *err);
 
-/* Requests in turn, each begun at once, between one call of open and one of close on the same thread, which are about
- * the probe. id: of its ledger. Returns as above; ENOMEM. */
-void sn_bench_lane_open_probe(sn_bench_lane *l);
+/* A request begun at once. id: of its ledger. Returns as above; ENOMEM. */
 setsuna_status sn_bench_lane_request(sn_bench_lane *l, uint64_t id, setsuna_error *err);
-void sn_bench_lane_close_probe(sn_bench_lane *l);
 
 /* Names, shapes and digests of the last request's outputs into output. */
 void sn_bench_lane_keep_outputs(sn_bench_lane *l);

@@ -28,22 +28,23 @@ typedef struct sn_bench_schedule_options {
     void *extend_ctx;
 } sn_bench_schedule_options;
 
-/* One request of one server, made by the caller. prepare, at the end of the request before, does what is nobody's
- * latency. serve runs request `id`, due at due_ns and begun at begin_ns, into the caller's own ledgers. *end_out: when
- * it was done. What a function returns but OK ends the measurement. */
-typedef struct sn_bench_server {
-    void *ctx;
-    setsuna_status (*prepare)(void *ctx, setsuna_error *err);
-    setsuna_status (*serve)(void *ctx, uint64_t id, uint64_t due_ns, uint64_t begin_ns, uint64_t *end_out,
-                            setsuna_error *err);
-    /* A request that will not be served: dropped for a newer one, or it had no turn. */
-    setsuna_status (*lose)(void *ctx, uint64_t due_ns, uint64_t now_ns, bool dropped, setsuna_error *err);
-} sn_bench_server;
-
 typedef struct sn_bench_time {
     uint64_t due_ns, free_ns, begin_ns, end_ns; /* free: when the server could have begun */
     uint32_t point;
 } sn_bench_time;
+
+/* One request of one server, made by the caller. prepare, at the end of the request before, does what is nobody's
+ * latency; ready, microseconds before a request begins, what belongs close to it. serve runs request `id` into the
+ * caller's own ledgers; all of its times but end_ns are set. *end_out: when it was done. What a function returns but OK
+ * ends the measurement. */
+typedef struct sn_bench_server {
+    void *ctx;
+    setsuna_status (*prepare)(void *ctx, setsuna_error *err);
+    void (*ready)(void *ctx);
+    setsuna_status (*serve)(void *ctx, uint64_t id, const sn_bench_time *t, uint64_t *end_out, setsuna_error *err);
+    /* A request that will not be served: dropped for a newer one, or it had no turn. */
+    setsuna_status (*lose)(void *ctx, uint64_t due_ns, uint64_t now_ns, bool dropped, setsuna_error *err);
+} sn_bench_server;
 
 struct sn_bench_schedule {
     sn_schedule schedule;

@@ -49,7 +49,9 @@ typedef enum sn_stage {
     X(BATCH, "batch wait", 1)        /* for other requests to fill a batch */                                          \
     X(RUNQUEUE, "run-queue wait", 0) /* runnable, but another task had the CPU */                                      \
     X(STEAL, "steal", 0)             /* the hypervisor ran something else */                                           \
-    X(FAULT, "page faults", 0)       /* handling page faults */
+    X(FAULT, "page faults", 0)       /* handling page faults */                                                        \
+    X(BLOCKED, "blocked", 0)         /* the thread itself waited: lock, I/O, sleep */                                  \
+    X(INTERRUPT, "interrupts", 0)    /* in handlers, on the thread's CPU */
 
 typedef enum sn_wait {
 #define SN_WAIT_ENUM(name, text, in_overhead) SN_WAIT_##name,

@@ -34,7 +34,10 @@ static bool probe_runqueue(int fd, uint64_t *out)
     return true;
 }
 
-void sn_os_probe_read(const sn_os_probe *p, sn_os_reading *out)
+/* A reading that took longer than this was disturbed between its parts. */
+#define PROBE_DISTURBED_NS UINT64_C(20000)
+
+static void probe_read_once(const sn_os_probe *p, const sn_os_reading *last, sn_os_reading *out)
 {
     *out = (sn_os_reading){.wall_ns = sn_now_ns()};
     struct timespec cpu;
@@ -42,8 +45,6 @@ void sn_os_probe_read(const sn_os_probe *p, sn_os_reading *out)
         out->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
         out->has_cpu = true;
     }
-    if (p->schedstat_fd >= 0)
-        out->has_runqueue = probe_runqueue(p->schedstat_fd, &out->runqueue_ns);
     struct rusage use;
     if (getrusage(RUSAGE_THREAD, &use) == 0) {
         out->n_minor_faults = (uint64_t)use.ru_minflt;
@@ -52,30 +53,21 @@ void sn_os_probe_read(const sn_os_probe *p, sn_os_reading *out)
         out->n_switches_forced = (uint64_t)use.ru_nivcsw;
         out->has_counts = true;
     }
+    bool stayed = last && last->has_runqueue && last->has_counts && out->has_counts &&
+                  last->n_switches_blocked == out->n_switches_blocked &&
+                  last->n_switches_forced == out->n_switches_forced;
+    out->has_runqueue = stayed;
+    if (stayed)
+        out->runqueue_ns = last->runqueue_ns;
+    else if (p->schedstat_fd >= 0)
+        out->has_runqueue = probe_runqueue(p->schedstat_fd, &out->runqueue_ns);
 }
 
-void sn_ledger_explain(sn_ledger *l, const sn_os_reading *before, const sn_os_reading *after)
+void sn_os_probe_read(const sn_os_probe *p, const sn_os_reading *last, sn_os_reading *out)
 {
-    if (!l)
-        return;
-    bool runqueue = before->has_runqueue && after->has_runqueue && after->runqueue_ns >= before->runqueue_ns;
-    uint64_t runqueue_ns = runqueue ? after->runqueue_ns - before->runqueue_ns : 0;
-    if (runqueue)
-        sn_ledger_wait_at(l, SN_WAIT_RUNQUEUE, runqueue_ns, after->wall_ns);
-
-    if (!before->has_counts || !after->has_counts)
-        return;
-    uint64_t blocked = after->n_switches_blocked - before->n_switches_blocked;
-    l->n_minor_faults = after->n_minor_faults - before->n_minor_faults;
-    l->n_major_faults = after->n_major_faults - before->n_major_faults;
-    l->n_switches = blocked + after->n_switches_forced - before->n_switches_forced;
-    l->known |= SN_LEDGER_KNOWN_COUNTS;
-
-    /* A thread that blocked was off the CPU of its own will, for a time that nobody counts here. */
-    if (blocked > 0 || !runqueue || !before->has_cpu || !after->has_cpu)
-        return;
-    uint64_t wall = after->wall_ns - before->wall_ns;
-    uint64_t accounted = after->cpu_ns - before->cpu_ns + runqueue_ns;
-    uint64_t rest = wall > accounted ? wall - accounted : 0;
-    sn_ledger_wait_at(l, SN_WAIT_STEAL, rest > SN_OS_PROBE_RESOLUTION_NS ? rest : 0, after->wall_ns);
+    for (int attempt = 0; attempt < 3; attempt++) {
+        probe_read_once(p, last, out);
+        if (sn_now_ns() - out->wall_ns < PROBE_DISTURBED_NS)
+            return;
+    }
 }

@@ -37,6 +37,8 @@
     X(RUNQUEUE, "run_queue_ns", "wait, inside the stages")                                                             \
     X(STEAL, "steal_ns", "wait, inside the stages")                                                                    \
     X(FAULT, "page_faults_ns", "wait, inside the stages")                                                              \
+    X(BLOCKED, "blocked_ns", "wait, inside the stages")                                                                \
+    X(INTERRUPT, "interrupts_ns", "wait, inside the stages")                                                           \
     X(FAULTS, "faults", "page faults, minor and major")                                                                \
     X(SWITCHES, "switches", "context switches")
 

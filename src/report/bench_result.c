@@ -77,6 +77,10 @@ void sn_bench_result_write_json(const sn_bench_result *r, sn_json *w)
     }
     if (r->is_stream)
         bench_write_stream(r, w);
+    if (r->causes) {
+        sn_json_key(w, "causes");
+        sn_cause_report_write_json(r->causes, w);
+    }
     sn_json_key(w, "passport");
     sn_passport_write_json(r->passport, w);
     sn_json_key(w, "outputs");

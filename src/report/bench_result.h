@@ -8,6 +8,7 @@
 #include "report/json.h"
 #include "report/objective_report.h"
 #include "report/schedule_report.h"
+#include "report/cause_report.h"
 #include "report/search_report.h"
 #include "report/output_error.h"
 #include "report/sha256.h"
@@ -48,7 +49,8 @@ typedef struct sn_bench_result {
     sn_book_summary openings;            /* what was done once a file, before its first frame */
     const sn_bench_output *outputs;
     size_t n_outputs;
-    const sn_step_report *per_op; /* NULL: the steps were not timed */
+    const sn_cause_report *causes; /* NULL: not asked for */
+    const sn_step_report *per_op;  /* NULL: the steps were not timed */
 } sn_bench_result;
 
 /* Writes the object as the writer's next value; the caller may put it into something larger and finishes w. */

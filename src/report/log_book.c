@@ -2,7 +2,7 @@
 
 /* The columns stand in the order of the stages and waits. */
 _Static_assert(SN_REQUEST_OVERHEAD - SN_REQUEST_ACQUIRE + 1 == (int)SN_STAGES, "a column a stage");
-_Static_assert(SN_REQUEST_FAULT - SN_REQUEST_QUEUE + 1 == (int)SN_WAITS, "a column a wait");
+_Static_assert(SN_REQUEST_INTERRUPT - SN_REQUEST_QUEUE + 1 == (int)SN_WAITS, "a column a wait");
 
 void sn_log_ledger(const sn_request_log *log, size_t i, sn_ledger *out)
 {

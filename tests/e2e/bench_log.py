@@ -79,7 +79,7 @@ def check(rows, report):
         assert sum(f & UNSERVED > 0 for f in flags) == schedule["unserved"]
 
 
-for words in (["--runs", "200"], ["--runs", "50", "--probe"],
+for words in (["--runs", "200"], ["--runs", "50", "--explain"],
               ["--schedule", "poisson:2000/s", "--duration", "100ms", "--deadline", "50us"],
               ["--schedule", "closed:3", "--runs", "500"], ["--schedule", "frames:1000000/s", "--duration", "10ms"],
               ["--schedule", "constant:3000000/s", "--duration", "5ms"], ["--schedule", "offline:500"]):

@@ -41,7 +41,7 @@ grep -q '^kept as run 1: setsuna history show 1$' one.txt || fail "bench does no
 $validate "$source/docs/bench.schema.json" <two.json || fail "bench --json with a history does not follow its schema"
 "$setsuna" bench $model --runs 10 --no-history >none.txt && ! grep -q 'kept as' none.txt || fail "--no-history"
 SETSUNA_NO_HISTORY=1 "$setsuna" bench $model --runs 10 >none.txt && ! grep -q 'kept as' none.txt || fail "SETSUNA_NO_HISTORY"
-"$setsuna" bench $model --schedule poisson:2000/s --duration 100ms --probe >three.txt || fail "bench --schedule"
+"$setsuna" bench $model --schedule poisson:2000/s --duration 100ms --explain >three.txt || fail "bench --schedule"
 [ "$(stat -c %a data/setsuna)" = 700 ] || fail "the history is for everybody to read"
 "$setsuna" history >list.txt || fail "history"
 [ "$(grep -c 'model.onnx *native' list.txt)" = 3 ] || fail "three runs are kept"

@@ -168,7 +168,7 @@ def main():
     db = os.path.abspath("history.db")
     if os.path.exists(db):
         os.remove(db)
-    run("bench", "<b>&'\".onnx", "--runs", "3000", "--probe", "--per-op", "--tag", HOSTILE, "--db", db)
+    run("bench", "<b>&'\".onnx", "--runs", "3000", "--explain", "--per-op", "--tag", HOSTILE, "--db", db)
     run("bench", "<b>&'\".onnx", "--schedule", "poisson:2000/s", "--duration", "500ms", "--deadline", "1ms", "--db", db)
     run("report", "1", "-o", "one.html", "--db", db)
     run("report", "1", "2", "--lang", "ja", "-o", "two.html", "--db", db)

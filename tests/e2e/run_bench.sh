@@ -62,10 +62,33 @@ printf '1700000000.5\n1700000000.5\n1700000000.52\n' >arrivals.txt
     fail "an overload is not said"
 refuse 1 'at character 9: wants a rate' "$setsuna" bench /does/not/exist --schedule poisson:often
 refuse 1 'wants one of closed' "$setsuna" bench $model --schedule sometimes
-refuse 1 'only with one request in flight' "$setsuna" bench $model --schedule closed:2 --probe
+refuse 1 'only with one request in flight, at one rate' "$setsuna" bench $model --schedule closed:2 --explain
 refuse 1 'gone.txt' "$setsuna" bench $model --schedule trace:gone.txt
 printf '2\n1\n' >falls.txt
 refuse 1 'line 2: this time is before' "$setsuna" bench $model --schedule trace:falls.txt
+
+# Why the slow ones were slow: by the schema, closed books, and less where less is permitted.
+for schedule in "" "--schedule poisson:1000/s" "--schedule idle:0,1ms" "--schedule multi-stream:4" \
+    "--schedule frames:200/s"; do
+    # shellcheck disable=SC2086 # words
+    "$setsuna" bench $model --duration 200ms --explain --json $schedule >causes.json || fail "bench --explain $schedule"
+    $validate "$source/docs/bench.schema.json" <causes.json || fail "--explain $schedule does not follow the schema"
+    python3 -c '
+import json
+r = json.load(open("causes.json"))
+c = r["causes"]
+assert c["explained"] == r["runs"] == sum(band["requests"] for band in c["bands"])
+for row in c["bands"] + c["worst"]:
+    parts = row["predicted_compute_ns"] + row["predicted_queue_ns"] + sum(row["causes_ns"].values())
+    assert abs(parts - row["wall_ns"]) <= 1e-9 * row["wall_ns"], row
+walls = sum(band["wall_ns"] * band["requests"] for band in c["bands"])
+assert abs(walls / r["runs"] - r["latency_ns"]["mean"]) <= 1e-9 * r["latency_ns"]["mean"]
+assert c["residual_p99_ns"] <= max(5000, r["latency_ns"]["p50"] // 100), c["residual_p99_ns"]
+' || fail "--explain $schedule says nonsense"
+done
+"$setsuna" bench $model --runs 200 --explain >causes.txt && grep -q '^why the slow ones were slow' causes.txt &&
+    grep -q '^predicted compute ' causes.txt && grep -q '^as predicted ' causes.txt && grep -q '^seen: ' causes.txt ||
+    fail "bench --explain's tables"
 
 # The steps: by the schema, every one with a time; sorted by gap; with a roofline that is given.
 "$setsuna" bench $cases/test_conv_with_strides_padding/model.onnx --runs 20 --per-op --json >per_op.json ||

@@ -106,7 +106,7 @@ def check_frames():
     pairs, few = frames_of(long[1]), frames_of(short[1])
     n, m = len(pairs), len(few)
     check_bench("pairs.yaml", [long], 2 * n + 1, 3, pairs, "--warmup", n // 2)
-    check_bench("pairs.yaml", [long], 2 * n, 2, pairs, "--warmup", 0, "--probe")
+    check_bench("pairs.yaml", [long], 2 * n, 2, pairs, "--warmup", 0, "--explain")
     check_bench("pairs.yaml", [long], 3, 1, pairs)  # the warm-up went to the end
     check_bench("pairs.yaml", [long], n - 1, 1, None, "--warmup", 0)  # nothing did
     check_bench("pairs.yaml", [long, short], n + m, 2, few, "--warmup", 2)

@@ -77,12 +77,30 @@ def check_slo(slo):
         assert term["tested_lo"] <= term["tested"] <= term["tested_hi"], term
 
 
+def check_causes(causes):
+    """The books close, and the quantiles that would be are those of fewer causes."""
+    for row in causes["bands"] + causes["worst"]:
+        parts = row["predicted_compute_ns"] + row["predicted_queue_ns"] + sum(row["causes_ns"].values())
+        assert abs(parts - row["wall_ns"]) <= 1e-9 * row["wall_ns"], row
+        largest = max(row["causes_ns"], key=row["causes_ns"].get)
+        assert row["cause"] in ("none", largest), row
+    assert sum(band["requests"] for band in causes["bands"]) == causes["explained"]
+    walls = [row["wall_ns"] for row in causes["worst"]]
+    assert walls == sorted(walls, reverse=True)
+    assert causes["worst"][0]["cause"] == "run_queue" and causes["worst"][0]["ran_instead"][0]["name"] == "cc1 (7)"
+    assert causes["without_ns"]["run_queue"]["max"] < causes["without_ns"]["steal"]["max"]
+    assert [hint["cause"] for hint in causes["hints"]] == ["steal"] and causes["hints"][0]["against"]
+
+
 def check_sense(case, result):
     """What a schema cannot say."""
     check_ledger(case, result)
     assert ("per_op" in result) == (case == "per_op"), case
     if case == "per_op":
         check_steps(result["per_op"])
+    assert ("causes" in result) == (case == "causes"), case
+    if "causes" in result:
+        check_causes(result["causes"])
     assert ("schedule" in result) == (case in ("schedule", "curve")), case
     if "schedule" in result:
         assert ("scenario" in result["schedule"]) == (case == "schedule"), case
@@ -133,15 +151,17 @@ def check_strictness(document):
         if not path:
             continue
         optional = (("stream",), ("per_op",), ("intervals_ns",), ("schedule",), ("schedule", "scenario"), ("slo",), ("search",),
-                    ("cost",))
+                    ("cost",), ("causes",), ("causes", "evidence", "throttled"))
         if isinstance(path[-1], str) and path not in optional and path[-1] not in (
                 "measured", "stretch_lo", "stretch_hi", "met_per_s", "missed_per_s") and path[:-1] != ("cost",):
             assert_refused(changed(document, path, lambda p, k: p.pop(k)), f"{path} missing")
         if path[-1] not in ("n_cpus_online", "memory_bytes", "page_bytes"):
             assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, None)), f"{path} null")
-        if path[-1] not in ("settled", "valid", "overloaded", "interrupted"):
+        flag = path[-2:-1] == ("evidence",) and path[-1] not in ("switches", "fault_ns")
+        if path[-1] not in ("settled", "valid", "overloaded", "interrupted") and not flag:
             assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, True)), f"{path} true")
-        assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, -1)), f"{path} -1")
+        if path[-1] != "knock_on_ns" and path[-2:-1] not in (("causes_ns",), ("own_ns",)):
+            assert_refused(changed(document, path, lambda p, k: p.__setitem__(k, -1)), f"{path} -1")
         value = document
         for key in path:
             value = value[key]
@@ -162,7 +182,7 @@ def check_documentation():
 
 
 for name in ["empty", "one", "typical", "stream", "histogram", "overdrawn", "hostile", "per_op", "schedule", "slo",
-             "curve"]:
+             "curve", "causes"]:
     emitted = emit(name)
     problems = list(violations(emitted, SCHEMA))
     assert not problems, f"{name}: {problems}"
@@ -172,4 +192,5 @@ check_strictness(emit("stream"))
 check_strictness(emit("per_op"))
 check_strictness(emit("schedule"))
 check_strictness(emit("slo"))
+check_strictness(emit("causes"))
 check_documentation()
