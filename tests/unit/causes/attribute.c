@@ -1,6 +1,7 @@
 #include "causes/attribute.h"
 #include "unit/stats/series.h"
 #include "unit/unit.h"
+#include "unit/counting.h"
 #include <string.h>
 
 /* A server of which everything is known: arrivals every `gap` with `compute` of work, a turnaround of 1 us, and
@@ -332,26 +333,6 @@ static void test_due_with_the_one_before(void **state)
     assert_int_equal(r.worst[0].behind, 201);
     assert_same(&r.without[SN_CAUSE_RUNQUEUE], &r.predicted);
     sn_cause_log_fini(&s.log);
-}
-
-typedef struct counting {
-    int left, live;
-} counting;
-
-static void *counting_alloc(void *ctx, size_t size_bytes)
-{
-    counting *c = ctx;
-    if (c->left-- <= 0)
-        return NULL;
-    c->live++;
-    return malloc(size_bytes);
-}
-
-static void counting_free(void *ctx, void *ptr)
-{
-    counting *c = ctx;
-    c->live--;
-    free(ptr);
 }
 
 static void test_out_of_memory_and_empty(void **state)

@@ -1,6 +1,7 @@
 #include "ledger/book.h"
 #include "unit/stats/series.h"
 #include "unit/unit.h"
+#include "unit/counting.h"
 #include <math.h>
 #include <string.h>
 
@@ -179,26 +180,6 @@ static void test_merge(void **state)
 }
 
 /* The nth allocation fails: the book keeps the requests it has, and nothing leaks. */
-typedef struct counting {
-    int left, live;
-} counting;
-
-static void *counting_alloc(void *ctx, size_t size_bytes)
-{
-    counting *c = ctx;
-    if (c->left-- <= 0)
-        return NULL;
-    c->live++;
-    return malloc(size_bytes);
-}
-
-static void counting_free(void *ctx, void *ptr)
-{
-    counting *c = ctx;
-    c->live--;
-    free(ptr);
-}
-
 static void test_out_of_memory(void **state)
 {
     (void)state;

@@ -2,6 +2,7 @@
 #include "base/crc32.h"
 #include "unit/stats/series.h"
 #include "unit/unit.h"
+#include "unit/counting.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -372,26 +373,6 @@ static void test_other_columns(void **state)
 }
 
 /* The nth allocation fails: the log keeps the rows it has, and nothing leaks. */
-typedef struct counting {
-    int left, live;
-} counting;
-
-static void *counting_alloc(void *ctx, size_t size_bytes)
-{
-    counting *c = ctx;
-    if (c->left-- <= 0)
-        return NULL;
-    c->live++;
-    return malloc(size_bytes);
-}
-
-static void counting_free(void *ctx, void *ptr)
-{
-    counting *c = ctx;
-    c->live--;
-    free(ptr);
-}
-
 static void test_out_of_memory(void **state)
 {
     (void)state;

@@ -1,6 +1,7 @@
 #include "report/table.h"
 #include "report/utf8.h"
 #include "unit/unit.h"
+#include "unit/counting.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,26 +124,6 @@ static void test_misuse(void **state)
     sn_table_rule(NULL);
     assert_int_equal(sn_table_write(NULL, &s, false), SETSUNA_ENOMEM);
     sn_table_destroy(NULL);
-}
-
-typedef struct counting {
-    int left, live;
-} counting;
-
-static void *counting_alloc(void *ctx, size_t size_bytes)
-{
-    counting *c = ctx;
-    if (c->left-- <= 0)
-        return NULL;
-    c->live++;
-    return malloc(size_bytes);
-}
-
-static void counting_free(void *ctx, void *ptr)
-{
-    counting *c = ctx;
-    c->live--;
-    free(ptr);
 }
 
 static void test_out_of_memory(void **state)

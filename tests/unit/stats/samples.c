@@ -1,30 +1,10 @@
 #include "stats/samples.h"
 #include "unit/stats/series.h"
 #include "unit/unit.h"
+#include "unit/counting.h"
 #include <string.h>
 
 /* An allocator that fails after `left` allocations and counts what is out. */
-typedef struct counting {
-    int left, live, calls;
-} counting;
-
-static void *counting_alloc(void *ctx, size_t size_bytes)
-{
-    counting *c = ctx;
-    c->calls++;
-    if (c->left-- <= 0)
-        return NULL;
-    c->live++;
-    return malloc(size_bytes);
-}
-
-static void counting_free(void *ctx, void *ptr)
-{
-    counting *c = ctx;
-    c->live--;
-    free(ptr);
-}
-
 static void test_exact_below_cap(void **state)
 {
     (void)state;
