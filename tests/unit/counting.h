@@ -1,5 +1,5 @@
-/* An allocator that fails from its nth allocation on, and knows what is still allocated: for sweeps over all places where
- * memory can run out.
+/* An allocator that fails from its nth allocation on, and knows what is still allocated: for sweeps over all places
+ * where memory can run out.
  *
  *     counting c = {.left = n};
  *     sn_allocator a = {&c, counting_alloc, counting_free};
