@@ -7,7 +7,9 @@ least half of the true amount is attributed to it. In quiet runs nothing may be 
 and no more run-queue wait than the kernel has counted.
 
 Without --full a few cases a kind, as a test: it passes when four of five are right, since the machine has troubles of
-its own. With --full 50 a kind, as a table in Markdown; nine of ten must be right.
+its own. A case in which the kernel, too, counted more run-queue wait than was injected of something else is no case: then
+that is the cause. Where most are like that, the machine is too busy for the question, and the test says so and is skipped.
+With --full 50 a kind, as a table in Markdown; nine of ten must be right, and all count.
 """
 import json
 import subprocess
@@ -39,8 +41,8 @@ def run(disturb, kind, seed, count, bench):
     return result, inside, runqueue
 
 
-def judge(causes, kind, case):
-    """right, or why not."""
+def judge(causes, kind, case, runqueue):
+    """right, or why not; busy: something else was larger, as the kernel says, too."""
     begin, end, amount = case
     expected, best, overlap = EXPECTED[kind], None, 0
     for row in causes["worst"]:
@@ -52,7 +54,8 @@ def judge(causes, kind, case):
         return "missed"
     largest = max(best["own_ns"], key=best["own_ns"].get)
     if largest != expected:
-        return largest
+        busy = largest == "run_queue" and amount < best["own_ns"]["run_queue"] <= runqueue
+        return "busy" if busy else largest
     share = 0.25 if kind == "hog" else 0.5  # the scheduler shares the CPU between the two
     if best["own_ns"][expected] < share * amount:
         return "too little"
@@ -64,15 +67,21 @@ def judge(causes, kind, case):
     return "right"
 
 
-def check_kind(disturb, kind, cases, bench):
+def check_kind(disturb, kind, cases, bench, full):
     """Counts by verdict."""
-    verdicts, seed = {}, 0
+    verdicts, seed, busy = {}, 0, 0
     while sum(verdicts.values()) < cases and seed < 3 * cases:
         seed += 1
-        result, inside, _ = run(disturb, kind, seed, PER_RUN, bench)
+        result, inside, runqueue = run(disturb, kind, seed, PER_RUN, bench)
         for case in inside[:cases - sum(verdicts.values())]:
-            verdict = judge(result["causes"], kind, case)
-            verdicts[verdict] = verdicts.get(verdict, 0) + 1
+            verdict = judge(result["causes"], kind, case, runqueue)
+            if verdict == "busy" and not full:
+                busy += 1
+            else:
+                verdicts[verdict] = verdicts.get(verdict, 0) + 1
+    if busy > sum(verdicts.values()):
+        print(f"the machine is too busy: {busy} cases of {kind} fell into more run-queue wait")
+        sys.exit(77)
     return verdicts
 
 
@@ -123,7 +132,7 @@ def main():
     print("| disturbance | expected | right | otherwise |\n|---|---|---|---|")
     failed = []
     for kind in [kind for kind in EXPECTED if only in (None, kind)]:
-        verdicts = check_kind(disturb, kind, cases, timed)
+        verdicts = check_kind(disturb, kind, cases, timed, full)
         n, good = sum(verdicts.values()), verdicts.pop("right", 0)
         right, total = right + good, total + n
         rest = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
