@@ -5,9 +5,10 @@ static const char passport_begin[] = "\n  \"passport\": {\n", passport_end[] = "
 
 bool sn_passport_text_find(const char *json, size_t size, sn_passport_text *out)
 {
-    const char *end = json + size, *p = size ? memmem(json, size, passport_begin, strlen(passport_begin)) : NULL;
+    const char *p = size ? memmem(json, size, passport_begin, strlen(passport_begin)) : NULL;
     if (!p)
         return false;
+    const char *end = json + size;
     p += strlen(passport_begin);
     const char *stop = memmem(p, (size_t)(end - p), passport_end, strlen(passport_end));
     if (!stop)
