@@ -271,11 +271,12 @@ int sn_cli_compare(int argc, char **argv)
                                          : sn_compare_words_short(&c.words, argv, n_operands, c.a, c.b, &err);
     if (status == SETSUNA_OK && first < argc && (n_operands || c.a || c.b))
         status = sn_fail(&err, SETSUNA_EINVAL, NULL, "either a model with --a and --b, or two command lines");
-    if (status == SETSUNA_EINVAL)
-        return sn_cli_usage_error(&compare_command, "%s", err.text);
+    const bool understood = status != SETSUNA_EINVAL;
     if (status == SETSUNA_OK)
         status = compare_run(&c, &err);
     sn_compare_words_fini(&c.words);
+    if (!understood)
+        return sn_cli_usage_error(&compare_command, "%s", err.text);
     if (status != SETSUNA_OK)
         return sn_cli_error(&err);
     return compare_is_slower(&c) ? SN_EXIT_FAILED : SN_EXIT_OK;
